@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a worker needs to know of a service and its backends. Immutable once published; shared
+// between successive Tables while nothing of the service changed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/balance/ids.hh"
+#include "lib/balance/maglev.hh"
+#include "lib/wire/address.hh"
+#include "lib/wire/encapsulate.hh"
+
+namespace weir {
+
+enum class Forward : std::uint8_t { dsr_l2, ipip };
+enum class ServiceProtocol : std::uint8_t { any = 0, tcp = 6, udp = 17 };
+
+// What packets the service owns. Ports in host byte order, first <= last; 0..65535 is "any".
+struct ServiceKey {
+    IpAddress vip;
+    ServiceProtocol protocol = ServiceProtocol::tcp;
+    std::uint16_t first_port = 0, last_port = 0;
+    friend bool operator==(const ServiceKey&, const ServiceKey&) = default;
+};
+
+// One cache line that decides a packet's way, by BackendId or seat.
+struct alignas(64) BackendEntry {
+    OuterTemplate outer;                 // outer.length == 0: dsr-l2
+    BackendId id = invalid_backend;
+    NextHopId next_hop = invalid_next_hop;    // index into Tables::next_hops
+    ServiceId service{};
+    bool keeps_flows = false;            // up or draining: a flow entry that names it holds
+};
+static_assert(sizeof(BackendEntry) == 64);
+
+struct ServiceTable {
+    ServiceId id{};
+    ServiceKey key;
+    Forward forward = Forward::dsr_l2;
+    std::string name;
+    std::vector<Seat> slots;             // live table, prime length; all no_seat when none is live
+    std::vector<BackendEntry> seats;     // by seat
+    std::vector<std::string> backend_names;  // by seat
+    std::vector<Seat> configured;        // step 1 of maglev.hh, kept so that health events reuse it
+    std::vector<MaglevMember> members;   // by seat
+    std::vector<bool> live;              // by seat
+};
+
+}  // namespace weir

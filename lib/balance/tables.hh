@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Tables: everything that a worker reads to decide a packet, as one immutable snapshot. Built by
+// control/compile.hh, published by one pointer store, read once per burst, freed after an RCU grace
+// period. Nobody edits one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "lib/balance/ids.hh"
+#include "lib/balance/service.hh"
+#include "lib/balance/service_index.hh"
+#include "lib/flow/tcp_state.hh"
+#include "lib/wire/address.hh"
+
+namespace weir {
+
+// Where a frame goes: the egress port and both MACs. Unresolved neighbours have resolved == false.
+struct NextHop {
+    MacAddress destination;
+    MacAddress source;
+    PortId port{};
+    bool resolved = false;
+};
+
+struct PortTable {
+    MacAddress mac;
+    std::uint16_t vlan = 0;  // 0: untagged
+    std::uint16_t mtu = 1500;
+    bool has_tap = false;    // false: what would be punted is dropped as no_exception_path
+};
+
+enum class WhenFull : std::uint8_t { stateless, drop_new };
+
+struct Tables {
+    std::uint64_t version = 0;     // counts publications, from 1
+    std::uint64_t generation = 0;  // of the configuration, from 1
+    std::uint64_t hash_seed = 0;
+    FlowTimeouts timeouts;
+    WhenFull when_full = WhenFull::stateless;
+
+    ServiceIndex index;            // (address, protocol, port) -> ServiceTable
+    std::vector<std::shared_ptr<const ServiceTable>> services;  // in file order
+    std::vector<const BackendEntry*> backends;  // by BackendId; nullptr: not configured any more
+    std::vector<NextHop> next_hops;             // by NextHopId
+    std::vector<PortTable> ports;               // by PortId
+
+    // The entry of `id`, or nullptr when it left the configuration. `service` guards against an id
+    // that was given to another service meanwhile.
+    [[nodiscard]] const BackendEntry* backend(BackendId id, ServiceId service) const noexcept {
+        if (weir::index(id) >= backends.size()) return nullptr;
+        const BackendEntry* entry = backends[weir::index(id)];
+        return entry != nullptr && entry->service == service ? entry : nullptr;
+    }
+};
+
+}  // namespace weir

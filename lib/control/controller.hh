@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Controller: owns configuration, registry, health and neighbours; turns every change into one
+// compile and one publication (at most one per 5 ms; bursts coalesce), and answers the API.
+// Control thread only; nothing here blocks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/balance/tables.hh"
+#include "lib/control/api.hh"
+#include "lib/control/compile.hh"
+#include "lib/control/config.hh"
+#include "lib/control/neighbors.hh"
+#include "lib/control/prober.hh"
+#include "lib/control/view.hh"
+#include "lib/dataplane/inspect.hh"
+#include "lib/wire/result.hh"
+
+struct event_base;
+
+namespace weir {
+
+// What the controller needs of the running data plane; app/ implements it over lib/dpdk.
+class DataPlane {
+public:
+    virtual ~DataPlane() = default;
+    // Takes ownership; workers read it from their next burst on. Never waits: older tables are freed
+    // when their grace period has passed.
+    virtual void publish(std::unique_ptr<const Tables> tables) = 0;
+    // Published tables, for comparison; never null after the first publish().
+    [[nodiscard]] virtual const Tables* current() const = 0;
+    // True when no worker can still read tables older than the current ones.
+    [[nodiscard]] virtual bool settled() const = 0;
+    // Fills workers, ports, drops, pools, rings, totals and punted_by_class of the view.
+    virtual void fill(InstanceView& view) const = 0;
+    // Sums over all workers.
+    [[nodiscard]] virtual TrafficView service_traffic(ServiceId id) const = 0;
+    [[nodiscard]] virtual TrafficView backend_traffic(BackendId id) const = 0;
+    // Flow mailboxes, one per worker.
+    [[nodiscard]] virtual std::vector<FlowMailbox*> flow_mailboxes() = 0;
+    // VIPs that must stand on every TAP; called with each new configuration.
+    virtual Result<void> set_vips(const std::vector<IpAddress>& vips) = 0;
+    [[nodiscard]] virtual Tick now() const = 0;
+};
+
+struct ReloadOutcome {
+    bool ok = false;
+    std::uint64_t generation = 0;         // running after the reload
+    std::vector<std::string> messages;    // errors, or keys that wait for a restart
+};
+
+class Controller {
+public:
+    struct Setup {
+        event_base* base = nullptr;
+        DataPlane* data_plane = nullptr;
+        ProbeLedger* ledger = nullptr;
+        std::vector<PortFacts> ports;
+        std::vector<std::string> taps;    // by PortId, empty: none
+        std::string version, dpdk_version;
+        // Called with each fresh view (once a second and after each publication), for telemetry.
+        std::function<void(std::shared_ptr<const InstanceView>)> on_view;
+    };
+    // Publishes the first tables before it returns.
+    static Result<std::unique_ptr<Controller>> create(Setup setup, Config config);
+    virtual ~Controller() = default;
+
+    // Reads `path` (empty: the running file), checks, swaps whole; `done` is called once, after the
+    // new tables are published or the error is known. Reloads run one after the other.
+    virtual void reload(const std::string& path, std::function<void(const ReloadOutcome&)> done) = 0;
+    // The API of api.hh.
+    virtual void handle(const ApiRequest& request, ApiReply reply) = 0;
+    // A fresh view.
+    [[nodiscard]] virtual std::shared_ptr<const InstanceView> view() const = 0;
+};
+
+}  // namespace weir

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Prober: health probes with libcurl multi on the control loop. TCP (connect) and HTTP (one GET, no
+// redirect, bounded body). A probe is bound to the egress port's own address and TAP, so that it
+// leaves through the port; a success counts only if the port saw the probe's packets both ways.
+//
+// Rounds start spread over the interval by a hash of the name; time is monotonic; a gap in the loop
+// of more than an interval (a paused machine) voids the rounds under way. Control thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/control/config.hh"
+
+struct event_base;
+
+namespace weir {
+
+// A probe's TCP connection as it crosses the port; addresses as the kernel writes them.
+struct ProbeFlow {
+    IpAddress local, remote;
+    std::uint16_t local_port = 0, remote_port = 0;  // host byte order
+    auto operator<=>(const ProbeFlow&) const = default;
+};
+
+// Counts probe packets that cross the ports. lib/dpdk's exception path reports them.
+class ProbeLedger {
+public:
+    virtual ~ProbeLedger() = default;
+    // Packets seen of `flow` since watch-all began: out = TAP to port, in = port to TAP. Forgets
+    // the flow. Called once when the probe ends.
+    struct Crossed { std::uint64_t out = 0, in = 0; };
+    virtual Crossed take(const ProbeFlow& flow) = 0;
+};
+
+// One backend to probe.
+struct ProbeTask {
+    std::string service, backend;
+    HealthConfig check;
+    IpAddress address;             // of the backend
+    std::uint16_t port = 0;        // resolved
+    IpAddress source;              // the egress port's own address of that family
+    std::string interface;         // its TAP; empty: the egress has none
+    bool operator==(const ProbeTask&) const = default;
+};
+// Which probes a configuration asks for. Backends that are `disabled` are not probed.
+std::vector<ProbeTask> probe_tasks(const Config& config);
+
+struct ProbeResult {
+    std::string service, backend;
+    bool success = false;
+    std::string detail;            // "HTTP 200", "timeout after 1000 ms", "connection refused"...
+    double seconds = 0;            // duration of the probe
+};
+
+class Prober {
+public:
+    using OnResult = std::function<void(const ProbeResult&)>;
+    // `ledger` may be null: then crossing is not checked (unit tests on loopback).
+    Prober(event_base* base, ProbeLedger* ledger, OnResult on_result);
+    ~Prober();
+    Prober(const Prober&) = delete;
+    Prober& operator=(const Prober&) = delete;
+
+    // Replaces the set of tasks. A task that is equal to one already there keeps its schedule.
+    void set_tasks(std::vector<ProbeTask> tasks);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weir

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The pipeline: a burst of packets in, one verdict each out. Pure but for the state it owns: bytes,
+// tables and time come in as arguments; nothing is sent, freed, logged or allocated.
+//
+//   parse -> service -> flow -> (miss: slot of the service's table, insert) -> next hop -> rewrite
+//
+// Stages run over the whole burst one after the other, so that the cache misses of its packets
+// overlap. dsr-l2 and ipip leave every byte from the client's IP header on unchanged.
+#pragma once
+
+#include <span>
+
+#include "lib/balance/tables.hh"
+#include "lib/dataplane/counters.hh"
+#include "lib/dataplane/packet.hh"
+#include "lib/dataplane/verdict.hh"
+#include "lib/flow/key.hh"
+#include "lib/flow/table.hh"
+
+namespace weir {
+
+// One per worker; used by that worker's thread alone.
+class Pipeline {
+public:
+    // All three must outlive the pipeline. `secret` is that of the whole instance (see steer.hh).
+    Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
+             const HashSecret& secret) noexcept
+        : flows_(flows), counters_(counters), traffic_(traffic), secret_(secret) {}
+
+    // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send in
+    // place. verdicts.size() >= packets.size(). Counts traffic and flows; the caller counts verdicts.
+    void process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
+                 Tick now) noexcept;
+
+    // Housekeeping: visits `count` entries of the connection table and drops the expired.
+    void sweep(std::uint32_t count, Tick now) noexcept;
+
+private:
+    FlowTable& flows_;
+    LcoreCounters& counters_;
+    WorkerTraffic& traffic_;
+    HashSecret secret_;
+};
+
+}  // namespace weir

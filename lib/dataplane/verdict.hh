@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What becomes of a packet: exactly one Verdict each, and the closed list of drop reasons. Only the
+// worker loop sends, punts or frees, from the verdict.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "lib/balance/ids.hh"
+
+namespace weir {
+
+enum class Action : std::uint8_t { drop, send, punt };
+
+// Order is the order of display; names are API (metrics, telemetry, weirctl) and never change.
+enum class DropReason : std::uint8_t {
+    l2_truncated, not_our_mac, vlan_unexpected, not_ip, ip_bad_header, ip_bad_length,
+    ip_bad_checksum, ip_source_route, ipv6_ext_chain, martian, ttl_expired, l4_bad_length,
+    tcp_bad_flags, udp_zero_checksum, fragment, frag_bad, frag_table_full, icmp_bad, unknown_port,
+    no_backend, no_neighbor, no_route, no_exception_path, too_big, no_headroom, tunnel_loop,
+    new_flow_limited, conntrack_full, nat_ports_exhausted, policy_denied, rate_limited,
+    punt_limited, ring_full, tx_full, mbuf_exhausted,
+};
+inline constexpr std::size_t drop_reason_count = 35;
+
+struct DropReasonText {
+    std::string_view name;
+    std::string_view help;  // one sentence for the operator
+};
+// By DropReason. A static_assert in verdict.cc ties both lists.
+extern const std::array<DropReasonText, drop_reason_count> drop_reasons;
+
+// Each class has its own meter and its own ring to the control lcore, so junk starves nobody.
+enum class PuntClass : std::uint8_t {
+    neighbor,     // ARP and IPv6 neighbour discovery
+    probe_reply,  // TCP from an address and port that our health probes talk to
+    vip_icmp,     // ICMP to a VIP
+    other,        // the rest: our own addresses, routing protocols, what is not for us
+};
+inline constexpr std::size_t punt_class_count = 4;
+extern const std::array<std::string_view, punt_class_count> punt_class_names;
+
+struct Verdict {
+    Action action = Action::drop;
+    DropReason reason = DropReason::l2_truncated;  // drop only
+    PuntClass punt_class = PuntClass::other;       // punt only
+    PortId port{};                                 // send: egress; punt: the port it came from
+
+    static constexpr Verdict dropped(DropReason why) noexcept { return {Action::drop, why, {}, {}}; }
+    static constexpr Verdict sent(PortId out) noexcept { return {Action::send, {}, {}, out}; }
+    static constexpr Verdict punted(PuntClass to, PortId from) noexcept {
+        return {Action::punt, {}, to, from};
+    }
+};
+
+}  // namespace weir

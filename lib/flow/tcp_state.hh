@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How a client's packet moves the state of its flow, and how long the flow then lives.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/flow/table.hh"
+
+namespace weir {
+
+struct FlowTimeouts {  // milliseconds, 1 .. 2^31-1
+    std::uint32_t tcp_syn = 30'000, tcp_established = 900'000, tcp_fin = 30'000, udp = 60'000,
+                  icmp = 10'000;
+};
+
+// State of a flow that begins with this packet.
+[[nodiscard]] FlowState first_state(std::uint8_t protocol, std::uint8_t tcp_flags) noexcept;
+
+// State after a further packet. A SYN on a flow in `fin` begins a new connection: the caller asks
+// reopens() first.
+[[nodiscard]] FlowState next_state(FlowState state, std::uint8_t tcp_flags) noexcept;
+
+// True when a pure SYN meets a closed flow: the tuple is reused, and the flow is picked anew.
+[[nodiscard]] bool reopens(FlowState state, std::uint8_t tcp_flags) noexcept;
+
+[[nodiscard]] std::uint32_t timeout_of(FlowState state, const FlowTimeouts& timeouts) noexcept;
+
+}  // namespace weir
