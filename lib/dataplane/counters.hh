@@ -37,22 +37,23 @@ private:
 static_assert(sizeof(Counter) == 8);
 
 struct TrafficCounters {
-    Counter packets, bytes, new_flows, active_flows;  // bytes: of IP packets as the client sent them
+    Counter packets, bytes, new_flows,
+        active_flows;  // bytes: of IP packets as the client sent them
 };
 
 // Of one lcore. At rest, summed over all lcores: received = sent + punted + dropped.
 struct alignas(64) LcoreCounters {
-    Counter received;      // from NIC queues
-    Counter sent;          // given to a NIC queue for traffic that was received (by its TX owner)
-    Counter injected;      // given to a NIC queue for the control lcore (kernel's frames, probes)
-    Counter handed_over;   // to another worker's ring
-    Counter handed_in;     // taken from rings of other lcores
+    Counter received;     // from NIC queues
+    Counter sent;         // given to a NIC queue for traffic that was received (by its TX owner)
+    Counter injected;     // given to a NIC queue for the control lcore (kernel's frames, probes)
+    Counter handed_over;  // to another worker's ring
+    Counter handed_in;    // taken from rings of other lcores
     std::array<Counter, punt_class_count> punted;
     std::array<Counter, drop_reason_count> dropped;
     Counter loops, busy_loops;
-    Counter busy_cycles;        // TSC cycles of loops that found work
-    Counter last_loop_tsc;      // heartbeat
-    Counter flow_entries;       // in use in this worker's connection table
+    Counter busy_cycles;    // TSC cycles of loops that found work
+    Counter last_loop_tsc;  // heartbeat
+    Counter flow_entries;   // in use in this worker's connection table
     Counter flow_insert_failed;
 
     void drop(DropReason reason) noexcept { dropped[static_cast<std::size_t>(reason)].add(1); }

@@ -1,2 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/inspect.hh"
+
+#include <algorithm>
+#include <span>
+
+namespace weir {
+
+void FlowMailbox::serve(const FlowTable& table, Tick now) noexcept {
+    constexpr std::size_t per_loop = 64;
+    if (done_.load(std::memory_order_acquire)) return;  // not collected yet; pairs with post()
+    FlowDump* request = request_.load(std::memory_order_acquire);  // pairs with post()'s release
+    if (request == nullptr) return;
+    const std::size_t room = std::min(per_loop, request->entries.size() - request->filled);
+    const std::span<FlowEntry> out = std::span(request->entries).subspan(request->filled, room);
+    request->filled += table.copy(request->cursor, out, now);
+    request->end = request->cursor >= table.capacity();
+    if (request->end || request->filled == request->entries.size())
+        done_.store(true, std::memory_order_release);  // pairs with collect()'s acquire
+}
+
+}  // namespace weir

@@ -15,7 +15,7 @@ struct FlowDump {
     std::uint32_t cursor = 0;        // where to go on; the worker moves it
     std::vector<FlowEntry> entries;  // sized by the asker, at most 4096; filled from the front
     std::size_t filled = 0;
-    bool end = false;                // the whole table was visited
+    bool end = false;  // the whole table was visited
 };
 
 // A mailbox for one asker and one worker. The asker owns the request except between post() and a
@@ -24,7 +24,7 @@ class FlowMailbox {
 public:
     // Asker. Precondition: no request is under way.
     void post(FlowDump* request) noexcept {
-        done_.store(false, std::memory_order_relaxed);
+        done_.store(false, std::memory_order_release);       // pairs with serve()'s first acquire
         request_.store(request, std::memory_order_release);  // pairs with serve()'s acquire
     }
     // Asker: the filled request, or nullptr while the worker is at it.

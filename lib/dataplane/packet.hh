@@ -11,10 +11,11 @@ namespace weir {
 
 struct Packet {
     std::uint8_t* data = nullptr;  // destination MAC; process() may move it into the headroom
-    std::uint32_t contiguous = 0;  // bytes at `data`: all headers lie in them (the adapter sees to it)
-    std::uint32_t length = 0;      // of the whole frame, >= contiguous; process() may change both
-    std::uint16_t headroom = 0;    // writable bytes in front of `data`
-    PortId port{};                 // ingress
+    std::uint32_t contiguous =
+        0;                     // bytes at `data`: all headers lie in them (the adapter sees to it)
+    std::uint32_t length = 0;  // of the whole frame, >= contiguous; process() may change both
+    std::uint16_t headroom = 0;  // writable bytes in front of `data`
+    PortId port{};               // ingress
     NicChecksum ip_checksum = NicChecksum::unknown;
 
     // Opens `bytes` in front (negative: closes). Precondition: headroom >= bytes.

@@ -28,7 +28,8 @@ public:
         : flows_(flows), counters_(counters), traffic_(traffic), secret_(secret) {}
 
     // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send in
-    // place. verdicts.size() >= packets.size(). Counts traffic and flows; the caller counts verdicts.
+    // place. verdicts.size() >= packets.size(). Counts traffic and flows; the caller counts
+    // verdicts.
     void process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
                  Tick now) noexcept;
 
@@ -36,6 +37,21 @@ public:
     void sweep(std::uint32_t count, Tick now) noexcept;
 
 private:
+    struct Flow;     // a packet of the burst on its way through the stages
+    struct Choice {  // backend == nullptr: dropped for `reason`
+        const BackendEntry* backend = nullptr;
+        DropReason reason = DropReason::no_backend;
+    };
+
+    Verdict serve(const Tables& tables, const Flow& flow, Packet& packet, Tick now) noexcept;
+    // The flow's backend while it may keep it, else one picked by the service's table.
+    Choice choose(const Tables& tables, const ServiceTable& service, const Flow& flow,
+                  Tick now) noexcept;
+    // The flow now belongs to `backend`; forget() takes an entry out of the counts before that.
+    void remember(FlowEntry& entry, const BackendEntry& backend, const Flow& flow,
+                  const FlowTimeouts& timeouts, Tick now) noexcept;
+    void forget(const FlowEntry& entry) noexcept;
+
     FlowTable& flows_;
     LcoreCounters& counters_;
     WorkerTraffic& traffic_;

@@ -16,12 +16,41 @@ enum class Action : std::uint8_t { drop, send, punt };
 
 // Order is the order of display; names are API (metrics, telemetry, weirctl) and never change.
 enum class DropReason : std::uint8_t {
-    l2_truncated, not_our_mac, vlan_unexpected, not_ip, ip_bad_header, ip_bad_length,
-    ip_bad_checksum, ip_source_route, ipv6_ext_chain, martian, ttl_expired, l4_bad_length,
-    tcp_bad_flags, udp_zero_checksum, fragment, frag_bad, frag_table_full, icmp_bad, unknown_port,
-    no_backend, no_neighbor, no_route, no_exception_path, too_big, no_headroom, tunnel_loop,
-    new_flow_limited, conntrack_full, nat_ports_exhausted, policy_denied, rate_limited,
-    punt_limited, ring_full, tx_full, mbuf_exhausted,
+    l2_truncated,
+    not_our_mac,
+    vlan_unexpected,
+    not_ip,
+    ip_bad_header,
+    ip_bad_length,
+    ip_bad_checksum,
+    ip_source_route,
+    ipv6_ext_chain,
+    martian,
+    ttl_expired,
+    l4_bad_length,
+    tcp_bad_flags,
+    udp_zero_checksum,
+    fragment,
+    frag_bad,
+    frag_table_full,
+    icmp_bad,
+    unknown_port,
+    no_backend,
+    no_neighbor,
+    no_route,
+    no_exception_path,
+    too_big,
+    no_headroom,
+    tunnel_loop,
+    new_flow_limited,
+    conntrack_full,
+    nat_ports_exhausted,
+    policy_denied,
+    rate_limited,
+    punt_limited,
+    ring_full,
+    tx_full,
+    mbuf_exhausted,
 };
 inline constexpr std::size_t drop_reason_count = 35;
 
@@ -48,7 +77,9 @@ struct Verdict {
     PuntClass punt_class = PuntClass::other;       // punt only
     PortId port{};                                 // send: egress; punt: the port it came from
 
-    static constexpr Verdict dropped(DropReason why) noexcept { return {Action::drop, why, {}, {}}; }
+    static constexpr Verdict dropped(DropReason why) noexcept {
+        return {Action::drop, why, {}, {}};
+    }
     static constexpr Verdict sent(PortId out) noexcept { return {Action::send, {}, {}, out}; }
     static constexpr Verdict punted(PuntClass to, PortId from) noexcept {
         return {Action::punt, {}, to, from};

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/dataplane/classify.hh"
+
+#include <algorithm>
+
+#include "lib/flow/key.hh"
+#include "lib/wire/headers.hh"
+
+namespace weir {
+namespace {
+
+constexpr std::uint8_t nd_first = 133, nd_last = 137;  // RFC 4861: router solicitation .. redirect
+
+[[nodiscard]] bool group_bit(const std::array<std::uint8_t, 6>& mac) noexcept {
+    return (mac[0] & 1) != 0;  // multicast or broadcast
+}
+
+[[nodiscard]] DropReason reason_of(L3Status status) noexcept {
+    switch (status) {
+        case L3Status::vlan_unexpected:
+            return DropReason::vlan_unexpected;
+        case L3Status::ip_bad_header:
+        case L3Status::ip_bad_option:
+            return DropReason::ip_bad_header;
+        case L3Status::ip_bad_length:
+            return DropReason::ip_bad_length;
+        case L3Status::ip_bad_checksum:
+            return DropReason::ip_bad_checksum;
+        case L3Status::ip_source_route:
+            return DropReason::ip_source_route;
+        case L3Status::ipv6_ext_chain:
+            return DropReason::ipv6_ext_chain;
+        case L3Status::not_ip:
+            return DropReason::not_ip;
+        case L3Status::l2_truncated:
+        case L3Status::arp:
+        case L3Status::ip:
+            break;
+    }
+    return DropReason::l2_truncated;
+}
+
+[[nodiscard]] Verdict to_kernel(const Tables& tables, PuntClass to, PortId from) noexcept {
+    if (!tables.ports[index(from)].has_tap) return Verdict::dropped(DropReason::no_exception_path);
+    return Verdict::punted(to, from);
+}
+
+[[nodiscard]] bool is_neighbor_discovery(const Packet& packet, const Parsed& parsed) noexcept {
+    if (parsed.protocol != proto_icmp6 || parsed.l4 != L4Status::other) return false;
+    if (packet.contiguous <= parsed.l4_offset) return false;
+    const std::uint8_t type = packet.data[parsed.l4_offset];
+    return type >= nd_first && type <= nd_last;
+}
+
+[[nodiscard]] PuntClass punt_class(const Tables& tables, const Packet& packet, const Parsed& parsed,
+                                   const FlowKey& key, AddressRole role) noexcept {
+    if (is_neighbor_discovery(packet, parsed)) return PuntClass::neighbor;
+    if (role == AddressRole::vip) return PuntClass::vip_icmp;
+    if (role == AddressRole::own && parsed.protocol == proto_tcp && parsed.l4 == L4Status::ok &&
+        tables.index.is_probe_reply(key.source_address(), key.source_port))
+        return PuntClass::probe_reply;
+    return PuntClass::other;
+}
+
+// No client has such a source (RFC 1812 5.3.7, RFC 6890, RFC 4291 2.5.5).
+[[nodiscard]] bool is_martian(const FlowKey& key) noexcept {
+    if (key.source == key.destination) return true;
+    if (key.family == Family::v4) {
+        const std::uint8_t first = key.source[0];
+        return first == 0 || first == 127 ||
+               first >= 224;  // this network, loopback, multicast, 240/4
+    }
+    if (key.source[0] == 0xff) return true;
+    if (key.source[0] != 0) return false;
+    // ::, ::1 and IPv4-mapped ::ffff:0:0/96, which never belong on a wire.
+    const bool zero80 = std::all_of(key.source.begin(), key.source.begin() + 10,
+                                    [](std::uint8_t byte) { return byte == 0; });
+    if (!zero80) return false;
+    if (key.source[10] == 0xff && key.source[11] == 0xff) return true;
+    return std::all_of(key.source.begin() + 10, key.source.end() - 1,
+                       [](std::uint8_t byte) { return byte == 0; }) &&
+           key.source[15] <= 1;
+}
+
+// The first thing that is wrong with a TCP or UDP packet for a VIP; nothing wrong: no reason.
+struct Objection {
+    bool any = false;
+    DropReason reason = DropReason::unknown_port;
+};
+[[nodiscard]] Objection object_to(const Parsed& parsed, const FlowKey& key) noexcept {
+    if (is_martian(key)) return {true, DropReason::martian};
+    if (parsed.ttl <= 1) return {true, DropReason::ttl_expired};
+    switch (parsed.l4) {
+        case L4Status::ok:
+            return {};
+        case L4Status::other:
+            return {true, DropReason::unknown_port};
+        case L4Status::fragment:
+            return {true, DropReason::fragment};
+        case L4Status::bad_length:
+            return {true, DropReason::l4_bad_length};
+        case L4Status::bad_flags:
+            return {true, DropReason::tcp_bad_flags};
+        case L4Status::udp_zero_checksum:
+            return {true, DropReason::udp_zero_checksum};
+    }
+    return {true, DropReason::unknown_port};
+}
+
+void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key,
+                  const ServiceMatch& match, bool group_frame, Classified& result) noexcept {
+    const Parsed& parsed = result.parsed;
+    const bool icmp = parsed.protocol == proto_icmp || parsed.protocol == proto_icmp6;
+    if (icmp && parsed.l4 == L4Status::other && !is_martian(key)) {
+        result.verdict =
+            to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
+        return;
+    }
+    if (group_frame) {  // RFC 1122 3.3.6: unicast IP in a group frame is not to be served
+        result.verdict = Verdict::dropped(DropReason::not_our_mac);
+        return;
+    }
+    const Objection objection = object_to(parsed, key);
+    if (objection.any) {
+        result.verdict = Verdict::dropped(objection.reason);
+    } else if (match.service == nullptr) {
+        result.verdict = Verdict::dropped(DropReason::unknown_port);
+    } else {
+        result.service = match.service;
+    }
+}
+
+}  // namespace
+
+Classified classify(const Tables& tables, const Packet& packet) noexcept {
+    Classified result;
+    const PortTable& port = tables.ports[index(packet.port)];
+    if (packet.contiguous < ethernet_length) {
+        result.verdict = Verdict::dropped(DropReason::l2_truncated);
+        return result;
+    }
+    const auto& ethernet = *reinterpret_cast<const EthernetHeader*>(packet.data);
+    const bool group_frame = group_bit(ethernet.destination);
+    if (!group_frame && ethernet.destination != port.mac.bytes) {
+        result.verdict = Verdict::dropped(DropReason::not_our_mac);
+        return result;
+    }
+    if (ethernet.source == port.mac.bytes) {
+        result.verdict = Verdict::dropped(DropReason::tunnel_loop);
+        return result;
+    }
+    result.parsed = parse({packet.data, packet.contiguous}, packet.length,
+                          {.vlan = port.vlan, .ip_checksum = packet.ip_checksum});
+    const Parsed& parsed = result.parsed;
+    if (parsed.l3 == L3Status::arp) {
+        result.verdict = to_kernel(tables, PuntClass::neighbor, packet.port);
+        return result;
+    }
+    if (parsed.l3 != L3Status::ip) {
+        result.verdict = Verdict::dropped(reason_of(parsed.l3));
+        return result;
+    }
+    const FlowKey key = flow_key(packet.data, parsed);
+    const ServiceMatch match =
+        tables.index.find(key.destination_address(), parsed.protocol, key.destination_port);
+    if (match.role == AddressRole::vip) {
+        classify_vip(tables, packet, key, match, group_frame, result);
+    } else {
+        result.verdict =
+            to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
+    }
+    return result;
+}
+
+}  // namespace weir

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// First half of the pipeline: what is this packet, and is it for a service?
+#pragma once
+
+#include "lib/balance/tables.hh"
+#include "lib/dataplane/packet.hh"
+#include "lib/dataplane/verdict.hh"
+#include "lib/wire/parse.hh"
+
+namespace weir {
+
+// `service` set: a sound TCP or UDP packet for it, still to be decided. Otherwise `verdict` stands.
+struct Classified {
+    Parsed parsed;
+    const ServiceTable* service = nullptr;
+    Verdict verdict;
+};
+
+// Checks from the outside in: MAC, Ethernet and VLAN, IP, then by destination. What is not for a
+// VIP goes to the kernel untouched, with its oddities above IP; only packets for a VIP are judged
+// by source, TTL and transport header. Reads the packet and the tables, writes nothing.
+[[nodiscard]] Classified classify(const Tables& tables, const Packet& packet) noexcept;
+
+}  // namespace weir
