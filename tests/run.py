@@ -1,0 +1,274 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the test groups and counts their cases. scripts/test calls it after setup and build.
+
+A group passes when it has at least one passed case and no failed one. Every process runs in a
+session of its own under a time limit, so nothing can hang and nothing stays behind.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("WEIR_BUILD", TOP / "build"))
+LOGS = BUILD / "test-logs"
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:check_initialization_order=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+}
+
+
+@dataclass
+class Outcome:
+    """Counts of one group; failed and skipped hold (name, reason)."""
+
+    passed: int = 0
+    failed: list = field(default_factory=list)
+    skipped: list = field(default_factory=list)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    @property
+    def good(self):
+        return self.passed > 0 and not self.failed
+
+    def line(self, name):
+        text = f"{name}: {self.passed} passed, {len(self.failed)} failed"
+        if self.skipped:
+            reasons = "; ".join(f"{case}: {reason}" for case, reason in self.skipped)
+            text += f", {len(self.skipped)} skipped ({reasons})"
+        return text
+
+
+def run(command, log, limit, environment=None):
+    """Runs `command` with its output in `log`; returns its exit code, or a sentence when it was
+    killed after `limit` seconds."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [str(word) for word in command], cwd=TOP, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **(environment or {})})
+        try:
+            return process.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)  # the session that we started above
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            return f"did not end within {limit} s"
+
+
+def tail(log, lines=25):
+    return "\n".join(pathlib.Path(log).read_text(errors="replace").splitlines()[-lines:])
+
+
+def catch2_cases(report):
+    """Catch2's own XML has one TestCase a case (its JUnit output has one a section)."""
+    outcome, last = Outcome(), None
+    try:
+        for event, element in ElementTree.iterparse(report, events=("start", "end")):
+            if element.tag != "TestCase":
+                continue
+            if event == "start":
+                last = element.get("name")
+                continue
+            result = element.find("OverallResult")
+            if result is not None and result.get("success") == "true":
+                outcome.passed += 1
+            else:
+                places = [f"{e.get('filename')}:{e.get('line')}" for e in element.iter("Expression")
+                          if e.get("success") != "true"]
+                outcome.failed.append((last, ", ".join(places[:3]) or "failed"))
+            last = None
+    except (ElementTree.ParseError, FileNotFoundError):
+        outcome.failed.append((last or "start-up", "the program died here"))
+    return outcome
+
+
+def catch2_binary(binary, group, environment=None):
+    name = binary.name
+    report, log = LOGS / f"{group}-{name}.xml", LOGS / f"{group}-{name}.log"
+    report.unlink(missing_ok=True)
+    code = run([binary, "-r", "xml", "-o", report], log, 300, environment)
+    outcome = catch2_cases(report)
+    outcome.failed = [(f"{name}: {case}", reason) for case, reason in outcome.failed]
+    if code != 0 and not outcome.failed:
+        outcome.failed.append((name, f"exit {code}\n{tail(log)}"))
+    return outcome
+
+
+def pytest_folder(folder, group, limit):
+    report, log = LOGS / f"{group}-pytest.xml", LOGS / f"{group}-pytest.log"
+    report.unlink(missing_ok=True)
+    code = run([sys.executable, "-m", "pytest", folder, "-v", "-p", "no:cacheprovider", "--tb=short",
+                f"--junitxml={report}"], log, limit)
+    outcome = Outcome()
+    if not report.exists():
+        outcome.failed.append((str(folder), f"pytest: {code}\n{tail(log)}"))
+        return outcome
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = f"{case.get('classname', '').split('.')[-1]}.{case.get('name')}"
+        bad = [part for part in case if part.tag in ("failure", "error")]
+        skip = case.find("skipped")
+        if bad:
+            outcome.failed.append((name, bad[0].get("message", "").split("\n")[0][:300]))
+        elif skip is not None:
+            outcome.skipped.append((name, skip.get("message", "").split("\n")[0]))
+        else:
+            outcome.passed += 1
+    if code != 0 and not outcome.failed:
+        outcome.failed.append((str(folder), f"pytest: exit {code}\n{tail(log)}"))
+    if outcome.failed:
+        print(tail(log, 60), flush=True)
+    return outcome
+
+
+def binaries(pattern, build=BUILD):
+    return sorted(path for path in build.glob(pattern) if path.is_file() and os.access(path, os.X_OK))
+
+
+def catch2_group(group, patterns, build=BUILD, environment=None):
+    outcome = Outcome()
+    found = [binary for pattern in patterns for binary in binaries(pattern, build)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for one in pool.map(lambda binary: catch2_binary(binary, group, environment), found):
+            outcome.add(one)
+    return outcome
+
+
+def unit(_options):
+    return catch2_group("unit", ["tests/unit/**/unit_*"])
+
+
+def packet(_options):
+    outcome = catch2_group("packet", ["tests/packet/**/packet_*"])
+    if list((TOP / "tests/packet").glob("test_*.py")):
+        outcome.add(pytest_folder(TOP / "tests/packet", "packet", 300))
+    return outcome
+
+
+def system(_options):
+    if os.geteuid() != 0:
+        return Outcome(skipped=[("all", "needs root for network namespaces")])
+    if not list((TOP / "tests/system").glob("test_*.py")):
+        return Outcome()
+    return pytest_folder(TOP / "tests/system", "system", 900)
+
+
+def fuzz(options):
+    seconds = 600 if options.long else 20
+    outcome = Outcome()
+    if not side_build("build-fuzz"):
+        outcome.failed.append(("build", tail(LOGS / "build-fuzz.log")))
+        return outcome
+
+    def one(target):
+        log = LOGS / f"fuzz-{target.name}.log"
+        room = TOP / "build-fuzz" / "findings" / target.name  # corpus grows here, findings land here
+        room.mkdir(parents=True, exist_ok=True)
+        seeds = TOP / "tests/fuzz/corpus" / target.name.removeprefix("fuzz_")
+        code = run([target, room, *([seeds] if seeds.is_dir() else []), f"-max_total_time={seconds}",
+                    "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+                    f"-artifact_prefix={room}/"], log, seconds + 120, SANITIZERS)
+        return target.name, code, log
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, code, log in pool.map(one, binaries("tests/fuzz/**/fuzz_*", TOP / "build-fuzz")):
+            if code == 0:
+                outcome.passed += 1
+            else:
+                outcome.failed.append((name, f"exit {code}\n{tail(log)}"))
+    return outcome
+
+
+def sanitize(_options):
+    if not side_build("build-sanitize"):
+        return Outcome(failed=[("build", tail(LOGS / "build-sanitize.log"))])
+    return catch2_group("sanitize", ["tests/unit/**/unit_*", "tests/packet/**/packet_*"],
+                        TOP / "build-sanitize", SANITIZERS)
+
+
+# Builds beside the main one, without DPDK: only there does AddressSanitizer see an overread, and
+# clang alone has libFuzzer.
+SIDE_BUILDS = {
+    "build-fuzz": (["-Dfuzz=true", "-Dtests=false"], {"CC": "clang", "CXX": "clang++"}),
+    "build-sanitize": ([], {}),
+}
+side_lock = threading.Lock()
+side_done = {}
+
+
+def side_build(name):
+    """Configures and builds one of SIDE_BUILDS, once a run; true when it succeeded."""
+    with side_lock:
+        if name not in side_done:
+            options, environment = SIDE_BUILDS[name]
+            folder, log = TOP / name, LOGS / f"{name}.log"
+            code = 0
+            if not (folder / "build.ninja").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                code = run(["meson", "setup", folder, TOP, "-Ddpdk=disabled", "-Db_lundef=false",
+                            "-Db_sanitize=address,undefined", *options], log, 120, environment)
+            if code == 0:
+                code = run(["nice", "-n", "10", "ninja", "-C", folder], log, 1200, environment)
+            side_done[name] = code == 0
+        return side_done[name]
+
+
+GROUPS = {"unit": unit, "packet": packet, "system": system, "fuzz": fuzz, "sanitize": sanitize}
+NEEDS_BUILD = {"fuzz": "build-fuzz", "sanitize": "build-sanitize"}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/test")
+    parser.add_argument("--long", action="store_true", help="fuzz each target for ten minutes")
+    parser.add_argument("group", nargs="*", metavar="GROUP", help=" ".join(GROUPS))
+    options = parser.parse_args()
+    unknown = [group for group in options.group if group not in GROUPS]
+    if unknown:
+        parser.error(f"no group {unknown[0]} (known: {' '.join(GROUPS)})")
+    wanted = [group for group in GROUPS if not options.group or group in options.group]
+    LOGS.mkdir(parents=True, exist_ok=True)
+
+    # The side builds go on while the unit and packet groups run; the system group, which watches
+    # times, waits for them.
+    builder = threading.Thread(
+        target=lambda: [side_build(NEEDS_BUILD[group]) for group in wanted if group in NEEDS_BUILD])
+    builder.start()
+    total, all_good = Outcome(), True
+    for name in wanted:
+        if name == "system":
+            builder.join()
+        started = time.monotonic()
+        outcome = GROUPS[name](options)
+        print(f"{outcome.line(name)} [{time.monotonic() - started:.0f} s]", flush=True)
+        for case, reason in outcome.failed:
+            print(f"  failed: {case}: {reason}", flush=True)
+        if not outcome.good and not outcome.failed:
+            print(f"  failed: {name}: no test ran", flush=True)
+        total.add(outcome)
+        all_good = all_good and outcome.good
+    builder.join()
+    summary = f"{total.passed} passed, {len(total.failed)} failed"
+    if total.skipped:
+        summary += f", {len(total.skipped)} skipped"
+    print(summary, flush=True)
+    return 0 if all_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
