@@ -8,9 +8,14 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
+#include "lib/flow/hash.hh"
 #include "lib/wire/address.hh"
+#include "lib/wire/headers.hh"
 #include "lib/wire/parse.hh"
 
 namespace weir {
@@ -31,16 +36,49 @@ static_assert(sizeof(FlowKey) == 40);
 
 // Key of a parsed frame. Ports are zero unless parsed.l4 is ok. Precondition: parsed.l3 == ip and
 // `frame` is what was parsed.
-[[nodiscard]] FlowKey flow_key(const std::uint8_t* frame, const Parsed& parsed) noexcept;
+[[nodiscard]] inline FlowKey flow_key(const std::uint8_t* frame, const Parsed& parsed) noexcept {
+    FlowKey key;
+    const std::uint8_t* ip = frame + parsed.l3_offset;
+    if (parsed.family == Family::v4) {
+        std::memcpy(key.source.data(), ip + offsetof(Ipv4Header, source), 4);
+        std::memcpy(key.destination.data(), ip + offsetof(Ipv4Header, destination), 4);
+    } else {
+        std::memcpy(key.source.data(), ip + offsetof(Ipv6Header, source), 16);
+        std::memcpy(key.destination.data(), ip + offsetof(Ipv6Header, destination), 16);
+    }
+    const bool has_ports = parsed.l4 == L4Status::ok;
+    key.source_port = has_ports ? parsed.source_port : std::uint16_t{0};
+    key.destination_port = has_ports ? parsed.destination_port : std::uint16_t{0};
+    key.protocol = parsed.protocol;
+    key.family = parsed.family;
+    return key;
+}
 
 struct HashSecret {
-    std::array<std::uint64_t, 4> words{};
+    MixSecret words{};
 };
-// From the system's random source (getrandom). Control plane, once per start.
+// From the system's random source (getrandom). Control plane, once per start. Throws
+// std::system_error when the kernel has none.
 HashSecret random_hash_secret();
 
+// The key as five words that are the same on machines of either byte order.
+[[nodiscard]] inline MixWords key_words(const FlowKey& key) noexcept {
+    MixWords words;
+    std::memcpy(&words[0], key.source.data(), 16);
+    std::memcpy(&words[2], key.destination.data(), 16);
+    if constexpr (std::endian::native == std::endian::big)
+        for (std::size_t i = 0; i < 4; ++i) words[i] = __builtin_bswap64(words[i]);
+    words[4] = key.source_port | std::uint64_t{key.destination_port} << 16 |
+               std::uint64_t{key.protocol} << 32 |
+               std::uint64_t{static_cast<std::uint8_t>(key.family)} << 40;
+    return words;
+}
+
 // Well mixed in all 64 bits. Constant time in the key. About 10 cycles.
-[[nodiscard]] std::uint64_t flow_hash(const FlowKey& key, const HashSecret& secret) noexcept;
+[[nodiscard]] inline std::uint64_t flow_hash(const FlowKey& key,
+                                             const HashSecret& secret) noexcept {
+    return mix_words(key_words(key), secret.words);
+}
 
 // Well mixed in all 64 bits; the same value for the same key and seed on every machine, for ever: a
 // test pins known answers.

@@ -2,9 +2,11 @@
 // FlowTable: the connection table of one worker. Exact keys, fixed memory, no allocation after the
 // constructor, bounded probing, lazy expiry plus a bounded sweep.
 //
-// A hash names two candidate buckets of one cache line each (16-bit tags and entry numbers); an
-// entry is one cache line of its own. Live entries are never evicted: when both buckets are full of
-// live entries, or no entry is free, insert() answers nullptr and the caller goes on statelessly.
+// A hash names two candidate buckets of one cache line each (eight 16-bit tags and entry numbers);
+// a new flow goes into the emptier one (Azar et al., "Balanced Allocations", SIAM J. Comput. 1999).
+// An entry is one cache line of its own and never moves. Live entries are never evicted: when both
+// buckets are full of live entries, or no entry is free, insert() answers nullptr and the caller
+// goes on statelessly. There are enough buckets that the entries run out first.
 //
 // Memory: one region that the caller owns (huge pages, on the worker's NUMA node), versioned and
 // free of pointers, so that a successor process could map it.
@@ -35,7 +37,10 @@ struct alignas(64) FlowEntry {
     Tick expires{};             // dead once now is past it
     std::uint32_t service = 0;  // stable ServiceId
     FlowState state = FlowState::untracked;
-    std::uint8_t reserved[7]{};
+    // The table's own, not for callers: whether this place is taken, and the hash that names its
+    // buckets (as long as it is not taken: the next free place).
+    std::uint8_t taken = 0;
+    std::uint64_t hash = 0;
 };
 static_assert(sizeof(FlowEntry) == 64);
 
@@ -56,20 +61,20 @@ public:
     // The live entry of `key`, or nullptr. Expired entries are not found. `hash` = flow_hash(key).
     [[nodiscard]] FlowEntry* find(const FlowKey& key, std::uint64_t hash, Tick now) noexcept;
 
-    // A new entry with `key` set and the rest for the caller to fill at once. Precondition: find()
-    // just answered nullptr for it. nullptr: full. An expired entry met on the way is reused; its
-    // old value is then copied to *evicted (for the counts of active flows) and evicted_valid set.
+    // A new entry with `key` set, and backend, service, state and expires for the caller to fill at
+    // once. Precondition: find() just answered nullptr for it. nullptr: full. An expired entry is
+    // reused when it has the same key, or when no other place is left; what it counted for is told.
     struct Inserted {
         FlowEntry* entry = nullptr;
-        bool replaced = false;      // an expired flow gave its place:
+        bool replaced = false;  // an expired flow gave its place:
         std::uint32_t old_backend = 0, old_service = 0;
     };
     [[nodiscard]] Inserted insert(const FlowKey& key, std::uint64_t hash, Tick now) noexcept;
 
-    // Removes a live entry.
+    // Removes an entry that find(), insert() or sweep() gave, live or expired.
     void erase(FlowEntry* entry) noexcept;
 
-    // Visits the next `count` entries (wrapping round) and removes the expired ones; calls
+    // Visits the next `count` entries (of those ever used, wrapping round) and removes the expired ones; calls
     // expired(const FlowEntry&) for each before. Returns how many were removed.
     template <typename Expired>
     std::uint32_t sweep(std::uint32_t count, Tick now, Expired&& expired) noexcept {
@@ -84,23 +89,35 @@ public:
         return removed;
     }
 
-    // Live or not yet swept entries, in table order, from `cursor` on (0 at first): copies at most
-    // out.size(), looks at no more than 4 * out.size() places, returns how many were copied and
-    // moves the cursor; capacity() when the end is reached.
+    // Live entries, in table order, from `cursor` on (0 at first): copies at most out.size(), looks
+    // at no more than 4 * out.size() places, returns how many were copied and moves the cursor;
+    // capacity() when the end is reached.
     std::size_t copy(std::uint32_t& cursor, std::span<FlowEntry> out, Tick now) const noexcept;
 
     [[nodiscard]] std::uint32_t size() const noexcept;      // entries in use, expired ones included
     [[nodiscard]] std::uint32_t capacity() const noexcept;  // as given to the constructor
 
 private:
-    // The next place of the sweep: its entry when in use, else nullptr.
+    // The next place of the sweep: its entry when taken, else nullptr.
     FlowEntry* sweep_next() noexcept;
 
     struct Header;
     struct Bucket;
+    // Where a hash may lie. Both buckets may be the same one.
+    struct Place {
+        Bucket* first;
+        Bucket* second;
+        std::uint16_t tag;  // never 0, which marks a free slot
+    };
+    [[nodiscard]] Place place_of(std::uint64_t hash) const noexcept;
+    [[nodiscard]] FlowEntry* find_expired(const Place& place, const FlowKey& key,
+                                          Tick now) const noexcept;
+    [[nodiscard]] FlowEntry* take_free() noexcept;
+
     Header* header_ = nullptr;
     Bucket* buckets_ = nullptr;
     FlowEntry* entries_ = nullptr;
+    std::uint32_t bucket_count_ = 0;
 };
 
 }  // namespace weir

@@ -1,2 +1,285 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/wire/parse.hh"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lib/wire/checksum.hh"
+#include "lib/wire/headers.hh"
+
+namespace weir {
+
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+constexpr std::uint16_t ether_type_old_qinq = 0x9100;  // of switches older than IEEE 802.1ad
+constexpr std::uint16_t vlan_id_mask = 0x0fff;
+
+constexpr std::uint16_t ipv4_dont_fragment = 0x4000;
+constexpr std::uint16_t ipv4_fragment_mask = 0x3fff;  // more-fragments and the offset
+constexpr std::uint8_t option_end = 0, option_nop = 1, option_lsrr = 131, option_ssrr = 137;
+
+// IANA protocol numbers of the IPv6 extension headers that are walked.
+constexpr std::uint8_t ext_hop_by_hop = 0, ext_routing = 43, ext_fragment = 44, ext_auth = 51,
+                       ext_destination = 60, ext_mobility = 135, ext_hip = 139, ext_shim6 = 140;
+constexpr unsigned max_ext_headers = 8, max_ext_bytes = 256;
+constexpr std::uint16_t ipv6_fragment_mask = 0xfff9;  // the offset and more-fragments
+
+// A header that lies at `at`; the caller has checked that it lies in the frame.
+template <typename Header>
+const Header& header_at(Bytes frame, std::size_t at) noexcept {
+    return *reinterpret_cast<const Header*>(frame.data() + at);
+}
+
+constexpr bool is_vlan_type(std::uint16_t ether_type) noexcept {
+    return ether_type == ether_type_vlan || ether_type == ether_type_qinq ||
+           ether_type == ether_type_old_qinq;
+}
+
+// IEEE 802.1Q. Sets l3_offset and ether_type behind the tag. `ip` here only means: go on.
+[[gnu::noinline]] L3Status read_tag(Bytes frame, std::uint16_t vlan, Parsed& parsed) noexcept {
+    const std::uint16_t outer = header_at<EthernetHeader>(frame, 0).ether_type.host();
+    parsed.ether_type = outer;
+    parsed.l3_offset = ethernet_length;
+    if (!is_vlan_type(outer)) return vlan == 0 ? L3Status::ip : L3Status::vlan_unexpected;
+    if (outer != ether_type_vlan) return L3Status::vlan_unexpected;
+    if (frame.size() < ethernet_length + vlan_length) return L3Status::l2_truncated;
+    const auto& tag = header_at<VlanTag>(frame, ethernet_length);
+    const std::uint16_t id = tag.control.host() & vlan_id_mask;
+    if (id != 0 && id != vlan) return L3Status::vlan_unexpected;
+    parsed.ether_type = tag.ether_type.host();
+    parsed.l3_offset = ethernet_length + vlan_length;
+    return is_vlan_type(parsed.ether_type) ? L3Status::vlan_unexpected : L3Status::ip;
+}
+
+// The transport header. `end`: offset of the first byte behind the IP packet.
+inline L4Status read_transport(Bytes frame, std::uint32_t end, Parsed& parsed) noexcept {
+    const std::uint32_t at = parsed.l4_offset;
+    const std::size_t readable = std::min<std::size_t>(frame.size(), end);
+    if (parsed.protocol == proto_tcp) {
+        if (at + sizeof(TcpHeader) > readable) return L4Status::bad_length;
+        const auto& tcp = header_at<TcpHeader>(frame, at);
+        const std::uint32_t header_length = (tcp.data_offset >> 4) * 4u;
+        if (header_length < sizeof(TcpHeader) || at + header_length > end)
+            return L4Status::bad_length;
+        parsed.source_port = tcp.source_port.host();
+        parsed.destination_port = tcp.destination_port.host();
+        parsed.tcp_flags = tcp.flags;
+        return tcp_flags_contradict(tcp.flags) ? L4Status::bad_flags : L4Status::ok;
+    }
+    if (parsed.protocol == proto_udp) {
+        if (at + sizeof(UdpHeader) > readable) return L4Status::bad_length;
+        const auto& udp = header_at<UdpHeader>(frame, at);
+        const std::uint32_t length = udp.length.host();
+        if (length < sizeof(UdpHeader) || at + length > end) return L4Status::bad_length;
+        parsed.source_port = udp.source_port.host();
+        parsed.destination_port = udp.destination_port.host();
+        const bool unsummed = parsed.family == Family::v6 && udp.checksum == be16{};
+        return unsummed ? L4Status::udp_zero_checksum : L4Status::ok;
+    }
+    return L4Status::other;
+}
+
+// RFC 791 3.1. `options`: what lies between the 20 bytes and the header length.
+[[gnu::noinline]] L3Status check_ipv4_options(Bytes options) noexcept {
+    for (std::size_t at = 0; at < options.size();) {
+        const std::uint8_t type = options[at];
+        if (type == option_end) break;
+        if (type == option_nop) {
+            ++at;
+            continue;
+        }
+        if (at + 2 > options.size()) return L3Status::ip_bad_option;
+        const std::size_t length = options[at + 1];
+        if (length < 2 || length > options.size() - at) return L3Status::ip_bad_option;
+        if (type == option_lsrr || type == option_ssrr) return L3Status::ip_source_route;
+        at += length;
+    }
+    return L3Status::ip;
+}
+
+// True when the header's sum is all ones (RFC 1071); the byte order does not matter for that.
+inline bool ipv4_sum_is_good(const std::uint8_t* header, std::size_t length) noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t at = 0; at < length; at += 4) {
+        std::uint32_t word;
+        std::memcpy(&word, header + at, sizeof word);
+        sum += word;
+    }
+    sum = (sum & 0xffffffff) + (sum >> 32);  // at most 15 carries, and one more of that
+    return checksum_fold(checksum_fold(static_cast<std::uint32_t>(sum)) +
+                         static_cast<std::uint32_t>(sum >> 32)) == 0xffff;
+}
+
+// RFC 1812 5.2.2, the version and header length first: without them there is nothing to sum.
+inline L3Status read_ipv4(Bytes frame, std::uint32_t frame_length, NicChecksum nic,
+                          Parsed& parsed) noexcept {
+    const std::uint32_t at = parsed.l3_offset;
+    if (at + sizeof(Ipv4Header) > frame.size()) return L3Status::ip_bad_header;
+    const auto& ip = header_at<Ipv4Header>(frame, at);
+    const std::uint32_t header_length = (ip.version_ihl & 15) * 4u;
+    if (ip.version_ihl != 0x45) [[unlikely]] {
+        if (ip.version_ihl >> 4 != 4 || header_length < sizeof(Ipv4Header) ||
+            at + header_length > frame.size())
+            return L3Status::ip_bad_header;
+    }
+    if (nic != NicChecksum::good) {
+        if (nic == NicChecksum::bad || !ipv4_sum_is_good(frame.data() + at, header_length))
+            return L3Status::ip_bad_checksum;
+    }
+    const std::uint32_t total = ip.total_length.host();
+    if (total < header_length || total > frame_length - at) return L3Status::ip_bad_length;
+    if (header_length != sizeof(Ipv4Header)) [[unlikely]] {
+        const L3Status options = check_ipv4_options(
+            frame.subspan(at + sizeof(Ipv4Header), header_length - sizeof(Ipv4Header)));
+        if (options != L3Status::ip) return options;
+    }
+    const std::uint16_t fragment = ip.fragment.host();
+    parsed.family = Family::v4;
+    parsed.protocol = ip.protocol;
+    parsed.ttl = ip.ttl;
+    parsed.traffic_class = ip.tos;
+    parsed.dont_fragment = (fragment & ipv4_dont_fragment) != 0;
+    parsed.l4_offset = static_cast<std::uint16_t>(at + header_length);
+    parsed.ip_length = static_cast<std::uint16_t>(total);
+    parsed.l4 = (fragment & ipv4_fragment_mask) != 0 ? L4Status::fragment
+                                                     : read_transport(frame, at + total, parsed);
+    return L3Status::ip;
+}
+
+constexpr bool is_extension(std::uint8_t next) noexcept {
+    switch (next) {
+        case ext_hop_by_hop:
+        case ext_routing:
+        case ext_fragment:
+        case ext_auth:
+        case ext_destination:
+        case ext_mobility:
+        case ext_hip:
+        case ext_shim6:
+            return true;
+        default:
+            return false;
+    }
+}
+
+constexpr std::uint32_t extension_length(std::uint8_t type, std::uint8_t length_field) noexcept {
+    if (type == ext_fragment) return 8;                        // RFC 8200 4.5, the field is reserved
+    if (type == ext_auth) return (length_field + 2u) * 4;      // RFC 4302 2.2
+    return (length_field + 1u) * 8;                            // RFC 6564
+}
+
+// RFC 8200 section 4. Moves protocol and l4_offset behind the chain; `readable`: the offset up to
+// which packet and frame both reach. Headers that only the destination may order (hop-by-hop not in
+// front, repetitions) are left to it.
+[[gnu::noinline]] L3Status walk_extensions(Bytes frame, std::size_t readable,
+                                           Parsed& parsed) noexcept {
+    const std::uint32_t first = parsed.l4_offset;
+    std::uint32_t at = first;
+    std::uint8_t type = parsed.protocol;
+    for (unsigned count = 0; is_extension(type); ++count) {
+        if (count == max_ext_headers || at + 8 > readable) return L3Status::ipv6_ext_chain;
+        const std::uint32_t length = extension_length(type, frame[at + 1]);
+        if (at + length > readable || at + length - first > max_ext_bytes)
+            return L3Status::ipv6_ext_chain;
+        if (type == ext_routing && frame[at + 2] == 0) return L3Status::ip_source_route;
+        if (type == ext_fragment) {
+            const std::uint16_t field = header_at<be16>(frame, at + 2).host();
+            // RFC 6946: an atomic fragment (no offset, no more) is a whole packet.
+            if ((field & ipv6_fragment_mask) != 0) parsed.l4 = L4Status::fragment;
+        }
+        type = frame[at];
+        at += length;
+        if (parsed.l4 == L4Status::fragment) break;  // what follows need not be a header
+    }
+    parsed.protocol = type;
+    parsed.l4_offset = static_cast<std::uint16_t>(at);
+    return L3Status::ip;
+}
+
+inline L3Status read_ipv6(Bytes frame, std::uint32_t frame_length, Parsed& parsed) noexcept {
+    const std::uint32_t at = parsed.l3_offset;
+    if (at + sizeof(Ipv6Header) > frame.size()) return L3Status::ip_bad_header;
+    const auto& ip = header_at<Ipv6Header>(frame, at);
+    const std::uint32_t word = ip.version_class_label.host();
+    if (word >> 28 != 6) return L3Status::ip_bad_header;
+    const std::uint32_t payload = ip.payload_length.host();
+    const std::uint32_t total = payload + static_cast<std::uint32_t>(sizeof(Ipv6Header));
+    if (total > frame_length - at || total > 0xffff) return L3Status::ip_bad_length;
+    // RFC 2675: a jumbogram has length 0 and a hop-by-hop header, for which 0 leaves no room.
+    if (payload == 0 && ip.next_header == ext_hop_by_hop) return L3Status::ip_bad_length;
+    parsed.family = Family::v6;
+    parsed.protocol = ip.next_header;
+    parsed.ttl = ip.hop_limit;
+    parsed.traffic_class = static_cast<std::uint8_t>(word >> 20);
+    parsed.dont_fragment = true;
+    parsed.l4_offset = static_cast<std::uint16_t>(at + sizeof(Ipv6Header));
+    parsed.ip_length = static_cast<std::uint16_t>(total);
+    if (is_extension(ip.next_header)) [[unlikely]] {
+        const std::size_t readable = std::min<std::size_t>(frame.size(), at + total);
+        const L3Status chain = walk_extensions(frame, readable, parsed);
+        if (chain != L3Status::ip) return chain;
+        if (parsed.l4 == L4Status::fragment) return L3Status::ip;
+    }
+    parsed.l4 = read_transport(frame, at + total, parsed);
+    return L3Status::ip;
+}
+
+// What was already read of an IP header that turned out unsound must not be taken for good.
+[[gnu::noinline]] Parsed without_ip_fields(const Parsed& parsed) noexcept {
+    Parsed result;
+    result.l3 = parsed.l3;
+    result.ether_type = parsed.ether_type;
+    result.l3_offset = parsed.l3_offset;
+    return result;
+}
+
+}  // namespace
+
+Parsed parse(std::span<const std::uint8_t> frame, std::uint32_t frame_length,
+             const ParseOptions& options) noexcept {
+    Parsed parsed;
+    if (frame.size() < ethernet_length || frame.size() > frame_length) return parsed;
+    parsed.ether_type = header_at<EthernetHeader>(frame, 0).ether_type.host();
+    parsed.l3_offset = ethernet_length;
+    if (options.vlan != 0 || is_vlan_type(parsed.ether_type)) {
+        parsed.l3 = read_tag(frame, options.vlan, parsed);
+        if (parsed.l3 != L3Status::ip) return parsed;
+    }
+    switch (parsed.ether_type) {
+        case ether_type_ipv4:
+            parsed.l3 = read_ipv4(frame, frame_length, options.ip_checksum, parsed);
+            break;
+        case ether_type_ipv6:
+            parsed.l3 = read_ipv6(frame, frame_length, parsed);
+            break;
+        case ether_type_arp:
+            parsed.l3 = L3Status::arp;
+            return parsed;
+        default:
+            parsed.l3 = L3Status::not_ip;
+            return parsed;
+    }
+    if (parsed.l3 != L3Status::ip) [[unlikely]]
+        return without_ip_fields(parsed);
+    return parsed;
+}
+
+bool tcp_flags_contradict(std::uint8_t flags) noexcept {
+    // One bit for each set of the six flags; ECE and CWR may join any (RFC 3168).
+    static constexpr std::uint64_t contradictions = [] {
+        std::uint64_t bits = 0;
+        for (unsigned set = 0; set < 64; ++set) {
+            const bool syn_against = (set & tcp_syn) != 0 && (set & (tcp_fin | tcp_rst)) != 0;
+            const bool fin_alone = (set & tcp_fin) != 0 && (set & tcp_ack) == 0;
+            const bool data_alone =
+                (set & (tcp_psh | tcp_urg)) != 0 && (set & (tcp_ack | tcp_syn)) == 0;
+            if (set == 0 || syn_against || fin_alone || data_alone) bits |= std::uint64_t{1} << set;
+        }
+        return bits;
+    }();
+    return (contradictions >> (flags & 63) & 1) != 0;
+}
+
+}  // namespace weir
