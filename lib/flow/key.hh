@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // FlowKey: the exact five-tuple, and the two hashes of it.
 //
-// The flow hash is keyed with a secret of this boot: it picks the owner worker and the bucket of the
-// connection table, and nobody outside can choose collisions. The slot hash is keyed with the
-// cluster's `hash_seed`: it picks the slot of a service's table, bit-exact on every CPU and boot, so
-// that balancers of a cluster agree.
+// The flow hash is keyed with a secret of this boot: it picks the owner worker and the bucket of
+// the connection table, and nobody outside can choose collisions. The slot hash is keyed with the
+// cluster's `hash_seed`: it picks the slot of a service's table, bit-exact on every CPU and boot,
+// so that balancers of a cluster agree.
 #pragma once
 
 #include <array>
@@ -67,7 +67,8 @@ HashSecret random_hash_secret();
     std::memcpy(&words[0], key.source.data(), 16);
     std::memcpy(&words[2], key.destination.data(), 16);
     if constexpr (std::endian::native == std::endian::big)
-        for (std::size_t i = 0; i < 4; ++i) words[i] = __builtin_bswap64(words[i]);
+        for (std::size_t i = 0; i < 4; ++i)
+            words[i] = __builtin_bswap64(words[i]);
     words[4] = key.source_port | std::uint64_t{key.destination_port} << 16 |
                std::uint64_t{key.protocol} << 32 |
                std::uint64_t{static_cast<std::uint8_t>(key.family)} << 40;

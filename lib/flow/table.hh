@@ -74,8 +74,8 @@ public:
     // Removes an entry that find(), insert() or sweep() gave, live or expired.
     void erase(FlowEntry* entry) noexcept;
 
-    // Visits the next `count` entries (of those ever used, wrapping round) and removes the expired ones; calls
-    // expired(const FlowEntry&) for each before. Returns how many were removed.
+    // Visits the next `count` entries (of those ever used, wrapping round) and removes the expired
+    // ones; calls expired(const FlowEntry&) for each before. Returns how many were removed.
     template <typename Expired>
     std::uint32_t sweep(std::uint32_t count, Tick now, Expired&& expired) noexcept {
         std::uint32_t removed = 0;

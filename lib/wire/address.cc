@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/wire/address.hh"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+
+#include <arpa/inet.h>
 
 namespace weir {
 
 namespace {
 
-int socket_family(Family family) noexcept { return family == Family::v4 ? AF_INET : AF_INET6; }
+int socket_family(Family family) noexcept {
+    return family == Family::v4 ? AF_INET : AF_INET6;
+}
 
 // Decimal without sign, space or leading zero.
 std::optional<unsigned> parse_number(std::string_view text, unsigned max) {

@@ -165,9 +165,9 @@ constexpr bool is_extension(std::uint8_t next) noexcept {
 }
 
 constexpr std::uint32_t extension_length(std::uint8_t type, std::uint8_t length_field) noexcept {
-    if (type == ext_fragment) return 8;                        // RFC 8200 4.5, the field is reserved
-    if (type == ext_auth) return (length_field + 2u) * 4;      // RFC 4302 2.2
-    return (length_field + 1u) * 8;                            // RFC 6564
+    if (type == ext_fragment) return 8;                    // RFC 8200 4.5, the field is reserved
+    if (type == ext_auth) return (length_field + 2u) * 4;  // RFC 4302 2.2
+    return (length_field + 1u) * 8;                        // RFC 6564
 }
 
 // RFC 8200 section 4. Moves protocol and l4_offset behind the chain; `readable`: the offset up to
