@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Processes of a test network: started in the background, remembered with their start time in
+# $STATE/NAME.pid (a process id alone may belong to somebody else by now), ended by name. Sourced.
+# shellcheck shell=bash
+
+started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+remember() {  # NAME PID
+    printf '%s %s\n' "$2" "$(started_at "$2")" >"$STATE/$1.pid"
+}
+
+# Prints the pid when the remembered process still lives.
+pid_of() {  # NAME
+    local pid start
+    [ -f "$STATE/$1.pid" ] || return 1
+    read -r pid start <"$STATE/$1.pid" || return 1
+    [ -n "$start" ] && [ "$(started_at "$pid")" = "$start" ] || return 1
+    [ "$(process_state "$pid")" != Z ] || return 1
+    echo "$pid"
+}
+
+process_state() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f1; }
+
+# until_true SECONDS COMMAND...: repeats a command every 20 ms until it succeeds or time is up.
+until_true() {
+    local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift
+    until "$@"; do
+        [ "${EPOCHREALTIME/./}" -lt "$deadline" ] || return 1
+        sleep 0.02
+    done
+}
+
+gone() { ! pid_of "$1" >/dev/null; }
+
+# stop_process NAME [SECONDS]: SIGTERM, and SIGKILL (with a word) when that is ignored too long.
+stop_process() {
+    local pid
+    if pid=$(pid_of "$1"); then
+        kill -TERM "$pid"
+        if ! until_true "${2:-10}" gone "$1"; then
+            warn "$1 (pid $pid) did not end within ${2:-10} s of SIGTERM: killed"
+            kill -KILL "$pid"
+            until_true 5 gone "$1"
+        fi
+    fi
+    rm -f "$STATE/$1.pid"
+}
