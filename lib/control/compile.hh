@@ -11,6 +11,7 @@
 
 #include "lib/balance/tables.hh"
 #include "lib/control/config.hh"
+#include "lib/control/egress.hh"
 #include "lib/control/registry.hh"
 
 namespace weir {
@@ -33,15 +34,6 @@ struct World {
     std::map<Registry::NextHopKey, MacAddress> neighbors;     // resolved ones
     std::uint64_t generation = 0;
 };
-
-// The egress of a destination: the port whose `address` prefix matches longest (the next hop is the
-// destination itself), else the first port with a gateway of its family. nullopt: no_route.
-struct Egress {
-    PortId port{};
-    IpAddress next_hop;
-    bool operator==(const Egress&) const = default;
-};
-std::optional<Egress> egress_of(const Config& config, const IpAddress& destination);
 
 // Every next hop that the configuration needs (neighbours to resolve), each once.
 std::vector<Registry::NextHopKey> needed_next_hops(const Config& config);

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/control/config_scan.hh"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lib/balance/ids.hh"
+
+namespace weir {
+
+namespace {
+
+// Top-level [[tables]] beyond this cannot be a valid configuration.
+constexpr unsigned max_array_tables = max_services + max_ports;
+
+// Where the byte at `at` stands.
+Place place_of(std::string_view text, std::size_t at) noexcept {
+    Place place;
+    for (std::size_t i = 0; i < at; ++i) {
+        if (text[i] == '\n') {
+            ++place.line;
+            place.column = 1;
+        } else if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) {
+            ++place.column;
+        }
+    }
+    return place;
+}
+
+// One past the string that begins at `at`; also right for strings that never end. A wrong string
+// may end elsewhere for the parser, but then the parser stops at it.
+std::size_t skip_string(std::string_view text, std::size_t at) noexcept {
+    const char quote = text[at];
+    const std::string_view rest = text.substr(at);
+    if (rest.size() >= 3 && rest[1] == quote && rest[2] == quote) {
+        std::size_t i = at + 3;
+        while (i < text.size()) {
+            if (quote == '"' && text[i] == '\\') {
+                i += 2;
+            } else if (text.substr(i, 3) == rest.substr(0, 3)) {
+                i += 3;
+                while (i < text.size() && text[i] == quote)
+                    ++i;  // up to two quotes may precede
+                return i;
+            } else {
+                ++i;
+            }
+        }
+        return text.size();
+    }
+    for (std::size_t i = at + 1; i < text.size(); ++i) {
+        if (quote == '"' && text[i] == '\\') {
+            ++i;
+        } else if (text[i] == quote) {
+            return i + 1;
+        } else if (text[i] == '\n') {
+            return i;
+        }
+    }
+    return text.size();
+}
+
+// "[[name]]" without a dot, seen from its first bracket.
+bool is_top_array_header(std::string_view line) noexcept {
+    return line.starts_with("[[") && line.substr(0, line.find(']')).find('.') == line.npos;
+}
+
+struct Scan {
+    unsigned dots = 0;    // in the key or value at hand
+    unsigned dotted = 0;  // keys and values with a dot, so far
+    unsigned array_tables = 0;
+    bool line_start = true;  // only blanks since the newline
+};
+
+// The sentence when `c` at this place passes a bound, else nothing.
+std::optional<std::string> step(Scan& scan, std::string_view text, std::size_t at) {
+    const char c = text[at];
+    if (c == '.') {
+        if (++scan.dots == 1 && ++scan.dotted > max_dotted_keys) {
+            return fmt::format("more than {} dotted keys; write tables instead", max_dotted_keys);
+        }
+        if (scan.dots >= max_key_parts) {
+            return fmt::format("a key of more than {} parts", max_key_parts);
+        }
+    } else if (c == '[' && scan.line_start && is_top_array_header(text.substr(at, 256))) {
+        if (++scan.array_tables > max_array_tables) {
+            return fmt::format(
+                "more than {} [[tables]]; at most {} services and {} ports are possible",
+                max_array_tables, max_services, max_ports);
+        }
+    }
+    if (c == '\n' || c == ',' || c == '=' || c == '[' || c == ']' || c == '{' || c == '}') {
+        scan.dots = 0;
+    }
+    if (c == '\n') {
+        scan.line_start = true;
+    } else if (c != ' ' && c != '\t') {
+        scan.line_start = false;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<SyntaxError> scan_toml(std::string_view text) {
+    if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+        return SyntaxError{place_of(text, nul), "a NUL byte; the file must be UTF-8 text"};
+    }
+    Scan scan;
+    for (std::size_t i = 0; i < text.size();) {
+        if (text[i] == '"' || text[i] == '\'') {
+            scan.line_start = false;
+            i = skip_string(text, i);
+            continue;
+        }
+        if (text[i] == '#') {
+            i = std::min(text.find('\n', i), text.size());
+            continue;
+        }
+        if (std::optional<std::string> sentence = step(scan, text, i)) {
+            return SyntaxError{place_of(text, i), *std::move(sentence)};
+        }
+        ++i;
+    }
+    return std::nullopt;
+}
+
+}  // namespace weir

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// [[service]] and its backends
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "lib/control/config_sections.hh"
+
+namespace weir {
+
+namespace {
+
+constexpr std::uint32_t max_weight = 65'535;
+constexpr std::uint32_t max_table_size = 16'777'213;  // the greatest of maglev_default_size()
+constexpr std::size_t max_seats = no_seat - 1;        // ids.hh: seats are 0 .. 65533
+
+struct PortRange {
+    std::uint16_t first = 0, last = 0;
+};
+
+// "8000-8099"
+std::optional<PortRange> parse_range(std::string_view text) noexcept {
+    PortRange range;
+    const char* end = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), end, range.first);
+    if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') return std::nullopt;
+    const auto last = std::from_chars(first.ptr + 1, end, range.last);
+    if (last.ec != std::errc{} || last.ptr != end) return std::nullopt;
+    if (range.first == 0 || range.first > range.last) return std::nullopt;
+    return range;
+}
+
+std::optional<PortRange> read_port_range(TableReader& reader) {
+    if (!reader.require("port")) return std::nullopt;
+    const Node value = *reader.any("port");
+    if (value.type() == Node::Type::integer && value.integer() >= 1 && value.integer() <= 65535) {
+        const auto port = static_cast<std::uint16_t>(value.integer());
+        return PortRange{port, port};
+    }
+    if (value.type() == Node::Type::text) {
+        if (value.text() == "any") return PortRange{0, 65535};
+        if (const std::optional<PortRange> range = parse_range(value.text())) return range;
+    }
+    reader.wrong("port",
+                 "'port' must be an integer from 1 to 65535, a range like \"8000-8099\" or "
+                 "\"any\"");
+    return std::nullopt;
+}
+
+void read_key(TableReader& reader, ServiceConfig& service, ServicePlaces& places) {
+    static constexpr Word<ServiceProtocol> protocols[] = {{"tcp", ServiceProtocol::tcp},
+                                                          {"udp", ServiceProtocol::udp},
+                                                          {"any", ServiceProtocol::any}};
+    const std::size_t before = reader.problems().size();
+    reader.require("vip");
+    const std::optional<IpAddress> vip = reader.address("vip");
+    places.vip_ok = vip.has_value();
+    if (vip) service.key.vip = *vip;
+    service.key.protocol = reader.word("protocol", protocols).value_or(service.key.protocol);
+    if (const std::optional<PortRange> range = read_port_range(reader)) {
+        service.key.first_port = range->first;
+        service.key.last_port = range->last;
+    }
+    places.key_ok = reader.problems().size() == before;
+}
+
+void read_forward(TableReader& reader, ServiceConfig& service, ServicePlaces& places) {
+    static constexpr Word<Forward> modes[] = {
+        {"dsr-l2", Forward::dsr_l2}, {"ipip", Forward::ipip}, {"gue", std::nullopt},
+        {"gre", std::nullopt},       {"nat", std::nullopt},   {"full-nat", std::nullopt}};
+    reader.require("forward");
+    const std::optional<Forward> forward = reader.word("forward", modes);
+    places.forward_ok = forward.has_value();
+    service.forward = forward.value_or(service.forward);
+    reader.not_built("gue", "this version forwards by dsr-l2 and ipip");
+    reader.not_built("nat", "this version forwards by dsr-l2 and ipip");
+}
+
+std::uint32_t next_prime(std::uint32_t n) noexcept {
+    while (!is_prime(n))
+        ++n;
+    return n;
+}
+
+void read_schedule(TableReader& parent, ServiceConfig& service) {
+    const std::optional<Node> table = parent.table("schedule");
+    if (!table) return;
+    static constexpr Word<bool> methods[] = {{"maglev", true}, {"source-hash", std::nullopt}};
+    TableReader reader(*table, "'schedule' of [[service]]", parent.problems());
+    static_cast<void>(reader.word("method", methods));
+    const auto size = reader.integer<std::uint32_t>("table_size", 2, max_table_size, 0);
+    if (size != 0 && !is_prime(size)) {
+        reader.wrong("table_size", fmt::format("'table_size' must be a prime, and {} is none; the "
+                                               "next prime is {}",
+                                               size, next_prime(size)));
+    }
+    service.table_size = size;
+    reader.finish();
+}
+
+void read_backend(TableReader& reader, BackendConfig& backend, BackendPlaces& places) {
+    static constexpr Word<BackendState> states[] = {{"active", BackendState::active},
+                                                    {"drain", BackendState::drain},
+                                                    {"disabled", BackendState::disabled}};
+    reader.require("name");
+    const std::optional<std::string> name = reader.name("name");
+    places.name = reader.place("name");
+    places.name_ok = name.has_value();
+    backend.name = name.value_or("");
+    reader.require("address");
+    const std::optional<IpAddress> address = reader.address("address");
+    places.address = reader.place("address");
+    places.address_ok = address.has_value();
+    backend.address = address.value_or(IpAddress{});
+    backend.weight = reader.integer<std::uint32_t>("weight", 0, max_weight, backend.weight);
+    backend.state = reader.word("state", states).value_or(backend.state);
+    reader.not_built("group", "leave it out and give the backend a weight");
+    reader.not_built("port", "dsr-l2 and ipip keep the client's destination port");
+    reader.not_built("role", "set state = \"disabled\" until the backend is needed");
+    reader.finish();
+}
+
+// Answers false when the bound on all backends is passed; the rest is then not read.
+bool read_backends(TableReader& reader, ServiceConfig& service, ServicePlaces& places,
+                   std::size_t& total) {
+    if (reader.not_built("backends_from", "write the backends into the service")) {
+        static_cast<void>(reader.any("backend"));
+    } else {
+        reader.require("backend");
+    }
+    const std::vector<Node> nodes = reader.tables("backend");
+    service.backends.reserve(nodes.size());
+    places.backends.reserve(nodes.size());
+    for (const Node& node : nodes) {
+        if (++total > max_backends) {
+            reader.problems().add(node.place(), fmt::format("more than {} backends", max_backends));
+            return false;
+        }
+        if (service.backends.size() == max_seats) {
+            reader.problems().add(node.place(),
+                                  fmt::format("more than {} backends in one service", max_seats));
+            return true;
+        }
+        TableReader backend(node, "a backend", reader.problems());
+        read_backend(backend, service.backends.emplace_back(), places.backends.emplace_back());
+    }
+    return true;
+}
+
+bool read_service(TableReader& reader, ServiceConfig& service, ServicePlaces& places,
+                  std::size_t& total_backends) {
+    reader.require("name");
+    const std::optional<std::string> name = reader.name("name");
+    places.name_ok = name.has_value();
+    service.name = name.value_or("");
+    read_key(reader, service, places);
+    read_forward(reader, service, places);
+    read_schedule(reader, service);
+    const std::optional<std::string> health = reader.text("health");
+    places.health_ok = health.has_value();
+    service.health = health.value_or("");
+    reader.not_built("groups", "leave it out and give the backends weights");
+    reader.not_built("affinity", "flows keep their backend by the connection table");
+    const bool more = read_backends(reader, service, places, total_backends);
+    if (service.table_size == 0) service.table_size = maglev_default_size(service.backends.size());
+    reader.finish();
+
+    places.table = reader.place();
+    places.name = reader.place("name");
+    places.vip = reader.place("vip");
+    places.port = reader.place("port");
+    places.health = reader.place("health");
+    return more;
+}
+
+}  // namespace
+
+void read_services(TableReader& root, Draft& draft) {
+    std::size_t total_backends = 0;
+    for (const Node& node : root.tables("service")) {
+        if (draft.config.services.size() == max_services) {
+            draft.problems.add(node.place(), fmt::format("more than {} services", max_services));
+            return;
+        }
+        TableReader reader(node, "[[service]]", draft.problems);
+        ServiceConfig& service = draft.config.services.emplace_back();
+        if (!read_service(reader, service, draft.services.emplace_back(), total_backends)) return;
+    }
+}
+
+}  // namespace weir

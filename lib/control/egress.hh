@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// By which port a destination is reached. One rule for the configuration check, the compiler and
+// the prober.
+#pragma once
+
+#include <optional>
+
+#include "lib/balance/ids.hh"
+#include "lib/control/config.hh"
+
+namespace weir {
+
+// The egress of a destination: the port whose `address` prefix matches longest (the next hop is the
+// destination itself), else the first port with a gateway of its family. nullopt: no_route.
+struct Egress {
+    PortId port{};
+    IpAddress next_hop;
+    bool operator==(const Egress&) const = default;
+};
+// Pure. Cost: one pass over the ports' prefixes.
+std::optional<Egress> egress_of(const Config& config, const IpAddress& destination);
+
+}  // namespace weir
