@@ -135,7 +135,7 @@ std::string port_range_text(const ServiceKey& key) {
 }
 
 BackendCounts count_backends(const ServiceView& service) {
-    BackendCounts counts;
+    BackendCounts counts{};
     for (const auto& backend : service.backends) {
         const auto* at = std::ranges::find(backend_view_states, backend.state);
         if (at != backend_view_states.end()) {
