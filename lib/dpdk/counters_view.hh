@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Counters of the loops, summed into the view that metrics, API and telemetry are made from.
+// Control thread; costs a read of each counter.
+#pragma once
+
+#include "lib/control/view.hh"
+#include "lib/dpdk/engine.hh"
+
+namespace weir {
+
+// Fills workers, drops (every reason, in order), rings, the totals and punted_by_class; and of each
+// port that is in `view.ports` already (by PortId): tx_full and the exception path's counts.
+void fill_counters(const Engine& engine, InstanceView& view);
+
+// Sums over all workers.
+[[nodiscard]] TrafficView service_traffic(const Engine& engine, ServiceId id);
+[[nodiscard]] TrafficView backend_traffic(const Engine& engine, BackendId id);
+
+}  // namespace weir

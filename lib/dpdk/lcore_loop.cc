@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/dpdk/lcore_loop.hh"
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+
+namespace weir {
+
+void LcoreLoop::run() noexcept {
+    while (publisher_.load() == nullptr) {
+        if (stop_.load(std::memory_order_relaxed)) return;
+        rte_pause();
+    }
+    publisher_.online(reader_);
+    std::uint64_t start = rte_rdtsc();
+    while (!stop_.load(std::memory_order_relaxed)) {
+        const bool busy = turn(*publisher_.load(), clock_.at(start));
+        publisher_.quiescent(reader_);
+
+        const std::uint64_t end = rte_rdtsc();
+        counters_.loops.add(1);
+        if (busy) {
+            counters_.busy_loops.add(1);
+            counters_.busy_cycles.add(end - start);
+        }
+        counters_.last_loop_tsc.set(end);
+        start = end;
+    }
+    publisher_.offline(reader_);
+}
+
+bool LcoreLoop::turn(const Tables& tables, Tick now) noexcept {
+    unsigned work = 0;
+    if (rx_) work += rx_->poll();
+    if (worker_) {
+        work += worker_->run(tables, rx_ ? rx_->take_kept() : std::span<rte_mbuf* const>{}, now);
+        work += tx_->drain();
+        worker_->housekeep(now);
+    }
+    return work != 0;
+}
+
+}  // namespace weir

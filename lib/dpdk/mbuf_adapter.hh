@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mbuf <-> Packet. The pure half wants writable, contiguous headers with known room in front; NICs
+// give chains, shared buffers and offload flags. prepare() evens that out once, at RX; to_packet()
+// and write_back() are what the worker pays per packet.
+//
+// From RX on, rte_mbuf::port holds the PortId (index of [[port]]), not DPDK's port number.
+#pragma once
+
+#include <cstdint>
+
+#include <rte_mbuf.h>
+
+#include "lib/dataplane/packet.hh"
+#include "lib/dataplane/verdict.hh"
+
+namespace weir {
+
+// As many bytes as parse() may ever look at: Ethernet, a VLAN tag, IPv6, its extension headers, TCP
+// with options. They lie in the first segment once prepare() has seen the mbuf.
+inline constexpr std::uint32_t max_header_bytes = 14 + 4 + 40 + 256 + 60;
+
+struct Prepared {
+    rte_mbuf* mbuf = nullptr;  // may be another than was given; the caller's in any case
+    bool ok = false;
+    DropReason reason{};  // unless ok
+};
+
+// The rare cases of prepare().
+[[nodiscard]] Prepared prepare_slow(rte_mbuf* mbuf, rte_mempool* pool) noexcept;
+
+// Makes a received mbuf fit for to_packet(): lengths agree (else l2_truncated); nobody else can see
+// its bytes (else it is copied to an mbuf of `pool`, which must have at least max_header_bytes of
+// room); a VLAN tag that the NIC took off is back; headers are contiguous. mbuf_exhausted: no mbuf
+// to copy to. Cost for a plain mbuf: a few comparisons in its first cache line.
+[[nodiscard]] inline Prepared prepare(rte_mbuf* mbuf, rte_mempool* pool) noexcept {
+    constexpr std::uint64_t rare_flags =
+        RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_RX_VLAN_STRIPPED;
+    const bool plain = mbuf->nb_segs == 1 && rte_mbuf_refcnt_read(mbuf) == 1 &&
+                       (mbuf->ol_flags & rare_flags) == 0 && mbuf->pkt_len == mbuf->data_len;
+    if (plain) [[likely]]
+        return {mbuf, true, {}};
+    return prepare_slow(mbuf, pool);
+}
+
+// A view of a prepared mbuf, whose `port` is set. The mbuf must not change while it is used.
+[[nodiscard]] inline Packet to_packet(const rte_mbuf& mbuf) noexcept {
+    const std::uint64_t checksum = mbuf.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+    return {.data = rte_pktmbuf_mtod(&mbuf, std::uint8_t*),
+            .contiguous = mbuf.data_len,
+            .length = mbuf.pkt_len,
+            .headroom = mbuf.data_off,
+            .port = PortId{static_cast<std::uint8_t>(mbuf.port)},
+            .ip_checksum = checksum == RTE_MBUF_F_RX_IP_CKSUM_GOOD  ? NicChecksum::good
+                           : checksum == RTE_MBUF_F_RX_IP_CKSUM_BAD ? NicChecksum::bad
+                                                                    : NicChecksum::unknown};
+}
+
+// Cuts a chain to `length` bytes and frees the segments behind. Precondition: length <= the sum.
+void cut_chain(rte_mbuf* mbuf, std::uint32_t length) noexcept;
+
+// After process(): the mbuf takes the packet's place and lengths, and asks the NIC for nothing.
+inline void write_back(rte_mbuf* mbuf, const Packet& packet) noexcept {
+    const auto before = mbuf->data_off;
+    mbuf->data_off =
+        static_cast<std::uint16_t>(packet.data - static_cast<std::uint8_t*>(mbuf->buf_addr));
+    if (mbuf->nb_segs == 1) [[likely]] {
+        mbuf->data_len = static_cast<std::uint16_t>(packet.length);
+    } else {
+        mbuf->data_len = static_cast<std::uint16_t>(mbuf->data_len + before - mbuf->data_off);
+        cut_chain(mbuf, packet.length);
+    }
+    mbuf->pkt_len = packet.length;
+    mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+    mbuf->tx_offload = 0;
+}
+
+}  // namespace weir

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// RxStep: polls the NIC queues of one lcore and brings each packet to its owner: over the ring of
+// (this poller, owner), or, where the owner works on this very lcore, by keeping it for the worker
+// step that follows in the same turn.
+//
+// One code for both receive modes. With rx_lcores a poller keeps nothing; without, each worker is a
+// poller that keeps its own. A single worker that polls for itself steers nothing.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <rte_mbuf.h>
+
+#include "lib/dataplane/counters.hh"
+#include "lib/dataplane/packet.hh"
+#include "lib/dpdk/ring.hh"
+#include "lib/flow/key.hh"
+
+namespace weir {
+
+// Packets asked of a queue at once. 32 hides the latency of a cache miss per packet, and is what
+// the vector receive functions of NIC drivers are made for.
+inline constexpr std::uint32_t rx_burst = 32;
+static_assert(rx_burst <= max_burst);
+
+struct RxQueue {
+    std::uint16_t device = 0, queue = 0;  // DPDK's numbers
+    PortId port{};
+};
+
+class RxStep {
+public:
+    struct Setup {
+        std::vector<RxQueue> queues;       // polled by this lcore and no other
+        std::vector<MbufRing*> owners;     // by worker; this lcore produces; nullptr: `self`
+        int self = -1;                     // the worker on this lcore that keeps its own, or -1
+        std::vector<std::uint16_t> vlans;  // by PortId
+        HashSecret secret;
+        rte_mempool* pool = nullptr;  // for copies of shared buffers
+    };
+    // `counters` and what the setup points to outlive the step. Used by one lcore alone.
+    RxStep(Setup setup, LcoreCounters& counters);
+    ~RxStep();  // frees what was kept and not taken
+
+    // Polls the next queues in turn, at most max_burst packets (rx_burst when peers hand packets to
+    // this lcore's worker too, which keeps half of its burst for them). Answers how many came.
+    // Precondition: kept() of the last call has been disposed of.
+    unsigned poll() noexcept;
+
+    // Packets of this lcore's own worker, prepared; the worker takes them over.
+    [[nodiscard]] std::span<rte_mbuf* const> take_kept() noexcept {
+        const std::span<rte_mbuf* const> kept{kept_.data(), kept_count_};
+        kept_count_ = 0;
+        return kept;
+    }
+
+private:
+    unsigned poll_queue(const RxQueue& queue) noexcept;
+    void distribute(std::span<rte_mbuf*> mbufs) noexcept;
+    void hand_over(std::uint32_t owner) noexcept;
+
+    Setup setup_;
+    LcoreCounters& counters_;
+    unsigned polls_per_turn_;
+    std::size_t next_queue_ = 0;
+    unsigned kept_count_ = 0;
+    std::array<rte_mbuf*, max_burst> kept_{};
+    struct Outgoing {
+        unsigned count = 0;
+        std::array<rte_mbuf*, rx_burst> mbufs{};
+    };
+    std::vector<Outgoing> outgoing_;  // by worker; empty between polls
+};
+
+}  // namespace weir

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/dpdk/worker_step.hh"
+
+#include <algorithm>
+
+#include <rte_prefetch.h>
+
+#include "lib/dpdk/mbuf_adapter.hh"
+
+namespace weir {
+
+WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
+    : inputs_(setup.inputs),
+      flows_(*setup.flows),
+      counters_(counters),
+      tx_(tx),
+      pipeline_(*setup.flows, counters, *setup.traffic, setup.secret),
+      punt_(setup.punt_rings, counters) {}
+
+// A packet's way: collected here, decided by the pipeline, gone by one of three doors.
+unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf* const> kept, Tick now) noexcept {
+    const unsigned count = collect(kept);
+    if (count == 0) return 0;
+    for (unsigned i = 0; i < count; ++i)
+        packets_[i] = to_packet(*mbufs_[i]);
+
+    pipeline_.process(tables, {packets_.data(), count}, {verdicts_.data(), count}, now);
+
+    for (unsigned i = 0; i < count; ++i)
+        dispose(mbufs_[i], packets_[i], verdicts_[i], now);
+    tx_.flush();
+    rte_pktmbuf_free_bulk(drops_.data(), dropped_);
+    dropped_ = 0;
+    return count;
+}
+
+void WorkerStep::dispose(rte_mbuf* mbuf, const Packet& packet, const Verdict& verdict,
+                         Tick now) noexcept {
+    switch (verdict.action) {
+        case Action::send:
+            write_back(mbuf, packet);
+            tx_.push(verdict.port, mbuf);
+            return;
+        case Action::punt:
+            if (!punt_.offer(verdict.punt_class, mbuf, now)) drop(mbuf, DropReason::punt_limited);
+            return;
+        case Action::drop:
+            drop(mbuf, verdict.reason);
+            return;
+    }
+}
+
+void WorkerStep::drop(rte_mbuf* mbuf, DropReason reason) noexcept {
+    counters_.drop(reason);
+    drops_[dropped_++] = mbuf;
+}
+
+// First what this lcore polled, then the rings, each time from another one on, so that none
+// starves.
+unsigned WorkerStep::collect(std::span<rte_mbuf* const> kept) noexcept {
+    auto count = static_cast<unsigned>(kept.size());
+    std::copy(kept.begin(), kept.end(), mbufs_.begin());
+    const unsigned own = count;
+    for (std::size_t i = 0; i < inputs_.size() && count < max_burst; ++i) {
+        count += inputs_[next_input_]->dequeue({mbufs_.data() + count, max_burst - count});
+        if (++next_input_ == inputs_.size()) next_input_ = 0;
+    }
+    for (unsigned i = own; i < count; ++i)
+        rte_prefetch0(rte_pktmbuf_mtod(mbufs_[i], const void*));
+    counters_.handed_in.add(count - own);
+    return count;
+}
+
+void WorkerStep::housekeep(Tick now) noexcept {
+    if (now != last_sweep_) {
+        // 1/4096 of the table each millisecond. The first call only starts the clock.
+        const auto passed =
+            swept_ ? static_cast<std::uint32_t>(elapsed(last_sweep_, now)) : std::uint32_t{0};
+        const std::uint64_t due =
+            sweep_due_ + std::uint64_t{passed} * ((flows_.capacity() >> 12) + 1);
+        sweep_due_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(due, flows_.capacity()));
+        last_sweep_ = now;
+        swept_ = true;
+        counters_.flow_entries.set(flows_.size());
+    }
+    if (sweep_due_ != 0) {
+        const std::uint32_t visits = std::min(sweep_due_, sweep_per_loop);
+        pipeline_.sweep(visits, now);
+        sweep_due_ -= visits;
+    }
+    mailbox_.serve(flows_, now);
+}
+
+}  // namespace weir
