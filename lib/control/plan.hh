@@ -41,11 +41,13 @@ struct RingPlan {
 struct Plan {
     std::vector<LcorePlan> lcores;
     std::vector<PortPlan> ports;
-    std::vector<RingPlan> rings;
-    std::uint32_t mbufs = 0;        // in each pool (one per NUMA node)
-    std::uint32_t mbuf_room = 0;    // bytes of data room, headroom included
+    std::vector<RingPlan> rings;  // without TX rings: they depend on the queues that devices have
+    std::uint32_t mbufs = 0;      // in each pool (one per NUMA node)
+    std::uint32_t control_mbufs = 0;  // in the control lcore's own pool
+    std::uint32_t mbuf_room = 0;      // bytes of data room, headroom included
     std::vector<MemoryItem> memory;
-    std::uint64_t dpdk_bytes = 0, process_bytes = 0;  // sums
+    std::uint64_t dpdk_bytes = 0;     // what EAL needs, on a machine of one NUMA node; whole 2 MiB
+    std::uint64_t process_bytes = 0;  // the sum of the rest
     std::vector<std::string> warnings;  // control beside a poller, worker CPU listed twice...
 };
 
