@@ -10,14 +10,15 @@ namespace weir {
 enum class BackendId : std::uint32_t {};
 enum class ServiceId : std::uint32_t {};
 enum class NextHopId : std::uint32_t {};  // (port, address of the neighbour)
-enum class PortId : std::uint8_t {};      // index of [[port]] in the file; fixed for the life of the process
+enum class PortId : std::uint8_t {
+};  // index of [[port]] in the file; fixed for the life of the process
 
 inline constexpr BackendId invalid_backend{0xffffffff};
 inline constexpr NextHopId invalid_next_hop{0xffffffff};
 
 // Bounds that size per-worker counters at start; more is a configuration error.
-inline constexpr std::uint32_t max_backends = 131'072, max_services = 16'384, max_next_hops = 131'072,
-                               max_ports = 16;
+inline constexpr std::uint32_t max_backends = 131'072, max_services = 16'384,
+                               max_next_hops = 131'072, max_ports = 16;
 
 // A backend's place within its service: configured backends sorted by name, 0 .. 65533.
 using Seat = std::uint16_t;

@@ -28,11 +28,11 @@ struct ServiceKey {
 
 // One cache line that decides a packet's way, by BackendId or seat.
 struct alignas(64) BackendEntry {
-    OuterTemplate outer;                 // outer.length == 0: dsr-l2
+    OuterTemplate outer;  // outer.length == 0: dsr-l2
     BackendId id = invalid_backend;
-    NextHopId next_hop = invalid_next_hop;    // index into Tables::next_hops
+    NextHopId next_hop = invalid_next_hop;  // index into Tables::next_hops
     ServiceId service{};
-    bool keeps_flows = false;            // up or draining: a flow entry that names it holds
+    bool keeps_flows = false;  // up or draining: a flow entry that names it holds
 };
 static_assert(sizeof(BackendEntry) == 64);
 
@@ -41,12 +41,12 @@ struct ServiceTable {
     ServiceKey key;
     Forward forward = Forward::dsr_l2;
     std::string name;
-    std::vector<Seat> slots;             // live table, prime length; all no_seat when none is live
-    std::vector<BackendEntry> seats;     // by seat
+    std::vector<Seat> slots;          // live table, prime length; all no_seat when none is live
+    std::vector<BackendEntry> seats;  // by seat
     std::vector<std::string> backend_names;  // by seat
-    std::vector<Seat> configured;        // step 1 of maglev.hh, kept so that health events reuse it
-    std::vector<MaglevMember> members;   // by seat
-    std::vector<bool> live;              // by seat
+    std::vector<Seat> configured;       // step 1 of maglev.hh, kept so that health events reuse it
+    std::vector<MaglevMember> members;  // by seat
+    std::vector<bool> live;             // by seat
 };
 
 }  // namespace weir

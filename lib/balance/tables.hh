@@ -29,7 +29,7 @@ struct PortTable {
     MacAddress mac;
     std::uint16_t vlan = 0;  // 0: untagged
     std::uint16_t mtu = 1500;
-    bool has_tap = false;    // false: what would be punted is dropped as no_exception_path
+    bool has_tap = false;  // false: what would be punted is dropped as no_exception_path
 };
 
 enum class WhenFull : std::uint8_t { stateless, drop_new };
@@ -41,7 +41,7 @@ struct Tables {
     FlowTimeouts timeouts;
     WhenFull when_full = WhenFull::stateless;
 
-    ServiceIndex index;            // (address, protocol, port) -> ServiceTable
+    ServiceIndex index;  // (address, protocol, port) -> ServiceTable
     std::vector<std::shared_ptr<const ServiceTable>> services;  // in file order
     std::vector<const BackendEntry*> backends;  // by BackendId; nullptr: not configured any more
     std::vector<NextHop> next_hops;             // by NextHopId
