@@ -2,8 +2,8 @@
 // ServiceIndex: destination address, protocol and port -> the service that owns the packet. Also
 // knows every VIP, every own address and every address that probes are sent to.
 //
-// The most specific entry wins: a single port over a range, a narrower range over a wider, a named
-// protocol over `any`. Cost: one or two probes of an open-addressing table, flat in the number of
+// The most specific entry wins: fewer ports over more, then a named protocol over `any`, then the
+// lower first port. Cost: one or two probes of an open-addressing table, flat in the number of
 // services; ranges of one VIP are searched by bisection.
 // Immutable after build(); any thread may look up.
 #pragma once
@@ -19,7 +19,7 @@ namespace weir {
 
 enum class AddressRole : std::uint8_t {
     foreign,  // not ours: for the kernel to decide
-    own,      // a port's own address
+    own,      // a port's own address; a service there takes what is its own, the rest stays `own`
     vip,      // at least one service stands on it
 };
 
@@ -37,8 +37,8 @@ struct ProbeTarget {
 
 class ServiceIndex {
 public:
-    // Overlapping keys must differ in specificity (the configuration check refuses duplicates; a
-    // tie between crossing ranges goes to the lower first port). `services` must outlive the index.
+    // Of equal keys the first wins (the configuration check refuses them). `services` must outlive
+    // the index. O(n log n), allocates.
     static ServiceIndex build(std::span<const ServiceTable* const> services,
                               std::span<const IpAddress> own_addresses,
                               std::span<const ProbeTarget> probe_targets);
@@ -61,20 +61,31 @@ private:
         std::uint16_t port = 0;
         const ServiceTable* service = nullptr;
     };
+    static_assert(sizeof(ExactSlot) == 32);
+    // Disjoint stretches of ports in ascending order.
+    struct Stretch {
+        std::uint16_t first = 0, last = 0;
+        const ServiceTable* service = nullptr;
+    };
+    struct StretchList {
+        std::uint32_t begin = 0, count = 0;  // in stretches_
+    };
     struct AddressSlot {
         IpAddress address;
         AddressRole role = AddressRole::foreign;  // foreign: empty
-        std::uint32_t first_range = 0, range_count = 0;  // in ranges_
+        StretchList tcp, udp;
     };
-    struct Range {
-        std::uint16_t first = 0, last = 0;
-        ServiceProtocol protocol = ServiceProtocol::any;
-        const ServiceTable* service = nullptr;
-    };
-    std::vector<ExactSlot> exact_;     // power of two, at most half full
+
+    [[nodiscard]] const AddressSlot* find_address(const IpAddress& address) const noexcept;
+    AddressSlot& place(const IpAddress& address, AddressRole role);
+    void place(const ServiceKey& key, ServiceProtocol protocol, const ServiceTable* service);
+    StretchList flatten(std::vector<const ServiceTable*> ranges, ServiceProtocol protocol);
+
+    // Each a power of two, at most half full, linear probing.
+    std::vector<ExactSlot> exact_;
     std::vector<AddressSlot> addresses_;
-    std::vector<Range> ranges_;        // per address, most specific first
-    std::vector<ProbeTarget> probes_;  // power of two, port 0: empty
+    std::vector<ProbeTarget> probes_;  // port 0: empty
+    std::vector<Stretch> stretches_;
 };
 
 }  // namespace weir
