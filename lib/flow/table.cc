@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-#include "lib/flow/tags.hh"
+#include "lib/flow/buckets.hh"
 
 namespace weir {
 
@@ -24,9 +24,8 @@ constexpr std::uint32_t bucket_count_for(std::uint32_t entries) noexcept {
     return entries / 5 + 8;
 }
 
-// A multiply-shift: `word` scaled to 0 .. count-1. Its high bits decide.
-constexpr std::uint32_t scale(std::uint32_t word, std::uint32_t count) noexcept {
-    return static_cast<std::uint32_t>((std::uint64_t{word} * count) >> 32);
+unsigned first_slot(std::uint32_t mask) noexcept {
+    return static_cast<unsigned>(std::countr_zero(mask));
 }
 
 }  // namespace
@@ -72,16 +71,14 @@ FlowTable::FlowTable(std::span<std::byte> region, std::uint32_t entries) noexcep
     entries_ = reinterpret_cast<FlowEntry*>(at);
 }
 
-// The owner worker was chosen by bits 32..63, so within one worker these fill only a part of their
-// range; bits 0..31 are uniform. The first bucket comes from the latter. The second comes from the
-// upper half of a product, in which the part of bits 32..63 is spread over the whole range again by
-// an odd factor. The tag takes the low ends of both, of which either bucket leaves one unknown.
 FlowTable::Place FlowTable::place_of(std::uint64_t hash) const noexcept {
-    const auto low = static_cast<std::uint32_t>(hash);
-    const auto remixed = static_cast<std::uint32_t>((hash * 0x9e3779b97f4a7c15u) >> 32);
-    const auto tag = static_cast<std::uint16_t>(remixed ^ low);
-    return {buckets_ + scale(low, bucket_count_), buckets_ + scale(remixed, bucket_count_),
-            tag != 0 ? tag : std::uint16_t{1}};
+    const Placement place = placement(hash, bucket_count_);
+    return {buckets_ + place.first, buckets_ + place.second, place.tag};
+}
+
+FlowEntry* FlowTable::entry_at(const Place& place, unsigned slot) const noexcept {
+    const Bucket* bucket = slot < tags_per_bucket ? place.first : place.second;
+    return entries_ + bucket->entries[slot % tags_per_bucket];
 }
 
 void FlowTable::prefetch(std::uint64_t hash) const noexcept {
@@ -94,18 +91,14 @@ void FlowTable::prefetch_entry(std::uint64_t hash) const noexcept {
     const Place place = place_of(hash);
     const std::uint32_t mask = match_tags(place.first->tags, place.second->tags, place.tag);
     if (mask == 0) return;
-    const auto slot = static_cast<unsigned>(std::countr_zero(mask));
-    const Bucket* bucket = slot < tags_per_bucket ? place.first : place.second;
-    __builtin_prefetch(entries_ + bucket->entries[slot % tags_per_bucket]);
+    __builtin_prefetch(entry_at(place, first_slot(mask)));
 }
 
 FlowEntry* FlowTable::find(const FlowKey& key, std::uint64_t hash, Tick now) noexcept {
     const Place place = place_of(hash);
     std::uint32_t mask = match_tags(place.first->tags, place.second->tags, place.tag);
     for (; mask != 0; mask &= mask - 1) {
-        const auto slot = static_cast<unsigned>(std::countr_zero(mask));
-        const Bucket* bucket = slot < tags_per_bucket ? place.first : place.second;
-        FlowEntry* entry = entries_ + bucket->entries[slot % tags_per_bucket];
+        FlowEntry* entry = entry_at(place, first_slot(mask));
         if (entry->key == key && elapsed(entry->expires, now) <= 0) return entry;
     }
     return nullptr;
@@ -114,18 +107,19 @@ FlowEntry* FlowTable::find(const FlowKey& key, std::uint64_t hash, Tick now) noe
 // An expired entry of these buckets: that of `key` itself, else any when there is no free place.
 FlowEntry* FlowTable::find_expired(const Place& place, const FlowKey& key,
                                    Tick now) const noexcept {
-    const std::uint32_t same = match_tags(place.first->tags, place.second->tags, place.tag);
+    std::uint32_t same = match_tags(place.first->tags, place.second->tags, place.tag);
+    for (; same != 0; same &= same - 1) {
+        FlowEntry* entry = entry_at(place, first_slot(same));
+        if (entry->key == key) return entry;  // expired, as find() did not answer it
+    }
     const std::uint32_t free = match_tags(place.first->tags, place.second->tags, 0);
-    const bool full = free == 0 || header_->size == header_->entries;
+    if (free != 0 && header_->size != header_->entries) return nullptr;
     const std::uint32_t taken = ~free & 0xffff;
-    for (std::uint32_t mask : {same, full ? taken : 0}) {
-        for (; mask != 0; mask &= mask - 1) {
-            const auto slot = static_cast<unsigned>(std::countr_zero(mask));
-            const Bucket* bucket = slot < tags_per_bucket ? place.first : place.second;
-            FlowEntry* entry = entries_ + bucket->entries[slot % tags_per_bucket];
-            if (elapsed(entry->expires, now) <= 0) continue;
-            if (full || entry->key == key) return entry;
-        }
+    for (std::uint32_t mask = taken; mask != 0; mask &= mask - 1)
+        __builtin_prefetch(entry_at(place, first_slot(mask)));
+    for (std::uint32_t mask = taken; mask != 0; mask &= mask - 1) {
+        FlowEntry* entry = entry_at(place, first_slot(mask));
+        if (elapsed(entry->expires, now) > 0) return entry;
     }
     return nullptr;
 }
@@ -159,7 +153,7 @@ FlowTable::Inserted FlowTable::insert(const FlowKey& key, std::uint64_t hash, Ti
     const std::uint32_t free_first = free & 0xff, free_second = free >> tags_per_bucket;
     const bool second = std::popcount(free_second) > std::popcount(free_first);
     Bucket* bucket = second ? place.second : place.first;
-    const auto slot = static_cast<unsigned>(std::countr_zero(second ? free_second : free_first));
+    const unsigned slot = first_slot(second ? free_second : free_first);
     bucket->tags[slot] = place.tag;
     bucket->entries[slot] = static_cast<std::uint32_t>(entry - entries_);
     *entry = FlowEntry{};
@@ -176,7 +170,7 @@ void FlowTable::erase(FlowEntry* entry) noexcept {
     const Place place = place_of(entry->hash);
     std::uint32_t mask = match_tags(place.first->tags, place.second->tags, place.tag);
     for (; mask != 0; mask &= mask - 1) {
-        const auto slot = static_cast<unsigned>(std::countr_zero(mask));
+        const unsigned slot = first_slot(mask);
         Bucket* bucket = slot < tags_per_bucket ? place.first : place.second;
         if (bucket->entries[slot % tags_per_bucket] != number) continue;
         bucket->tags[slot % tags_per_bucket] = 0;

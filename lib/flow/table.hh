@@ -103,13 +103,15 @@ private:
 
     struct Header;
     struct Bucket;
-    // Where a hash may lie. Both buckets may be the same one.
+    // Where a hash may lie (see buckets.hh).
     struct Place {
         Bucket* first;
         Bucket* second;
-        std::uint16_t tag;  // never 0, which marks a free slot
+        std::uint16_t tag;
     };
     [[nodiscard]] Place place_of(std::uint64_t hash) const noexcept;
+    // Slots 0..7 are those of place.first, 8..15 those of place.second.
+    [[nodiscard]] FlowEntry* entry_at(const Place& place, unsigned slot) const noexcept;
     [[nodiscard]] FlowEntry* find_expired(const Place& place, const FlowKey& key,
                                           Tick now) const noexcept;
     [[nodiscard]] FlowEntry* take_free() noexcept;
