@@ -43,6 +43,15 @@ void read_sections(Node document, Draft& draft) {
     root.finish();
 }
 
+void check_sections(Draft& draft) {
+    check_names(draft);
+    check_addresses(draft);
+    check_service_keys(draft);
+    check_health_references(draft);
+    check_egress(draft);
+    check_memory(draft);
+}
+
 ConfigResult one_error(const std::string& path, Place place, std::string message) {
     return {std::nullopt, {{path, place.line, place.column, std::move(message)}}};
 }
@@ -67,6 +76,7 @@ ConfigResult parse_config(std::string_view text, const std::string& path) {
     Draft draft;
     draft.config.path = path;
     read_sections(std::get<Document>(parsed).root(), draft);
+    check_sections(draft);
 
     ConfigResult result;
     for (Problems::Problem& problem : draft.problems.sorted()) {

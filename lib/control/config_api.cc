@@ -36,7 +36,7 @@ void read_socket(TableReader& parent, ApiConfig& api) {
         if (!path->starts_with('/') || path->size() > max_socket_path) {
             reader.wrong("path", fmt::format("'path' must be an absolute path of at most {} bytes, "
                                              "not {}",
-                                             max_socket_path, quoted(*path)));
+                                             max_socket_path, in_quotes(*path)));
         }
         api.socket_path = *path;
     }
@@ -45,8 +45,8 @@ void read_socket(TableReader& parent, ApiConfig& api) {
         const auto [end, error] =
             std::from_chars(mode->data(), mode->data() + mode->size(), value, 8);
         if (error != std::errc{} || end != mode->data() + mode->size() || value > 0777) {
-            reader.wrong("mode",
-                         fmt::format("'mode' must be octal like \"0660\", not {}", quoted(*mode)));
+            reader.wrong("mode", fmt::format("'mode' must be octal like \"0660\", not {}",
+                                             in_quotes(*mode)));
         } else {
             api.socket_mode = value;
         }
@@ -87,7 +87,7 @@ void read_http_listen(TableReader& parent, ApiConfig& api) {
         if (!endpoint) {
             reader.wrong("listen", fmt::format("'listen' must be an address and a port like "
                                                "\"127.0.0.1:8404\" or \"[::1]:8404\", not {}",
-                                               quoted(*listen)));
+                                               in_quotes(*listen)));
         } else if (!is_loopback(endpoint->address)) {
             reader.wrong("listen",
                          fmt::format("'listen' must be a loopback address, 127.0.0.0/8 or ::1, not "

@@ -30,14 +30,14 @@ void read_http(TableReader& reader, HealthConfig& health) {
         if (!is_request_path(*path)) {
             reader.wrong("path",
                          fmt::format("'path' must begin with '/' and hold no blanks, not {}",
-                                     quoted(*path)));
+                                     in_quotes(*path)));
         }
         health.path = *path;
     }
     if (const std::optional<std::string> host = reader.text("host")) {
         if (!is_host(*host)) {
             reader.wrong("host", fmt::format("'host' must be a host name or address, not {}",
-                                             quoted(*host)));
+                                             in_quotes(*host)));
         }
         health.host = *host;
     }
@@ -112,6 +112,7 @@ void read_health(TableReader& root, Draft& draft) {
             draft.problems.add(place, fmt::format("unknown key '{}' in [health]; a health check is "
                                                   "a table [health.NAME]",
                                                   printable(name)));
+            draft.config.health[std::string(name)].port = 1;  // so that references find it
             return;
         }
         TableReader reader(*node, fmt::format("[health.{}]", printable(name)), draft.problems);

@@ -43,7 +43,7 @@ void read_device(TableReader& reader, PortConfig& port) {
         reader.wrong("device",
                      fmt::format("'device' must be a PCI address like \"0000:8a:00.0\" or "
                                  "a vdev like \"net_af_xdp0,iface=veth0\", not {}",
-                                 quoted(*device)));
+                                 in_quotes(*device)));
         return;
     }
     port.device = is_pci_address(*device) && device->size() == 7 ? "0000:" + *device : *device;
@@ -127,7 +127,7 @@ std::optional<MacAddress> read_mac(TableReader& reader) {
     if (!mac || (mac->bytes[0] & 1) != 0 || *mac == MacAddress{}) {
         reader.wrong("mac", fmt::format("'mac' must be the MAC address of one station like "
                                         "\"02:00:00:00:00:01\", not {}",
-                                        quoted(*text)));
+                                        in_quotes(*text)));
         return std::nullopt;
     }
     return mac;
@@ -159,7 +159,7 @@ void read_tap(TableReader& reader, PortConfig& port, PortPlaces& places) {
             reader.wrong("exception_tap",
                          fmt::format("'exception_tap' must be an interface name of at most {} "
                                      "letters, digits, '.', '_' and '-', not {}",
-                                     max_interface_name, quoted(*tap)));
+                                     max_interface_name, in_quotes(*tap)));
         } else {
             port.exception_tap = *tap;
         }

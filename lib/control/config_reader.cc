@@ -34,7 +34,7 @@ std::string printable(std::string_view text) {
     return result;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     return '"' + printable(text) + '"';
 }
 
@@ -95,7 +95,7 @@ std::optional<std::string> TableReader::name(std::string_view key) {
     if (value && !is_name(*value)) {
         wrong(key, fmt::format("'{}' must be a name of 1 to 63 letters, digits, '.', '_' and '-' "
                                "that begins with a letter or digit, not {}",
-                               key, quoted(*value)));
+                               key, in_quotes(*value)));
         return std::nullopt;
     }
     return value;
@@ -109,12 +109,12 @@ std::uint32_t TableReader::duration(std::string_view key, std::uint32_t min, std
     if (!value) {
         wrong(key, fmt::format("'{}' must be a duration like \"500ms\", \"2s\", \"15m\" or \"1h\", "
                                "not {}",
-                               key, quoted(node->text())));
+                               key, in_quotes(node->text())));
         return fallback;
     }
     if (*value < min || *value > max) {
         wrong(key, fmt::format("'{}' must be from \"{}\" to \"{}\", not {}", key,
-                               duration_text(min), duration_text(max), quoted(node->text())));
+                               duration_text(min), duration_text(max), in_quotes(node->text())));
         return fallback;
     }
     return static_cast<std::uint32_t>(*value);
@@ -127,12 +127,12 @@ std::uint64_t TableReader::size(std::string_view key, std::uint64_t min, std::ui
     const std::optional<std::uint64_t> value = parse_size(node->text());
     if (!value) {
         wrong(key, fmt::format("'{}' must be a size like \"512MiB\" or \"4GiB\", not {}", key,
-                               quoted(node->text())));
+                               in_quotes(node->text())));
         return fallback;
     }
     if (*value < min || *value > max) {
         wrong(key, fmt::format("'{}' must be from \"{}\" to \"{}\", not {}", key, size_text(min),
-                               size_text(max), quoted(node->text())));
+                               size_text(max), in_quotes(node->text())));
         return fallback;
     }
     return *value;
@@ -152,12 +152,12 @@ void TableReader::wrong_word(std::string_view key, std::string_view given,
             later ? fmt::format("{}{}", joint, built[i]) : fmt::format("{}\"{}\"", joint, built[i]);
     }
     if (later) {
-        wrong(key, fmt::format("{} = {} is not built yet; this version has {}", key, quoted(given),
-                               all));
+        wrong(key, fmt::format("{} = {} is not built yet; this version has {}", key,
+                               in_quotes(given), all));
         return;
     }
     const std::optional<std::string_view> guess = closest(given, built);
-    wrong(key, fmt::format("'{}' must be {}, not {}{}", key, all, quoted(given),
+    wrong(key, fmt::format("'{}' must be {}, not {}{}", key, all, in_quotes(given),
                            guess ? fmt::format(" (did you mean \"{}\"?)", *guess) : ""));
 }
 
@@ -231,7 +231,7 @@ std::optional<IpAddress> element_address(Node element, std::string_view key, Pro
     if (element.type() == Node::Type::text) {
         if (const std::optional<IpAddress> value = parse_ip(element.text())) return value;
         problems.add(element.place(), fmt::format("'{}' must be an IPv4 or IPv6 address, not {}",
-                                                  key, quoted(element.text())));
+                                                  key, in_quotes(element.text())));
         return std::nullopt;
     }
     problems.add(element.place(), fmt::format("'{}' must be an address in quotes, not {}", key,
@@ -245,7 +245,7 @@ std::optional<IpPrefix> element_prefix(Node element, std::string_view key, Probl
         problems.add(element.place(),
                      fmt::format("'{}' must be an address with a prefix length like "
                                  "\"10.0.0.5/24\", not {}",
-                                 key, quoted(element.text())));
+                                 key, in_quotes(element.text())));
         return std::nullopt;
     }
     problems.add(element.place(), fmt::format("'{}' must be an address in quotes, not {}", key,

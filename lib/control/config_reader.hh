@@ -134,6 +134,6 @@ std::optional<std::int64_t> element_integer(Node element, std::string_view key, 
                                             std::int64_t max, Problems& problems);
 // Text for messages: control characters escaped, cut at 60 bytes; and the same in quotes.
 std::string printable(std::string_view text);
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace weir

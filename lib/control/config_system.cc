@@ -59,7 +59,7 @@ void read_hash_seed(TableReader& reader, SystemConfig& system) {
         reader.wrong("hash_seed",
                      fmt::format("'hash_seed' must be up to 16 hexadecimal digits like "
                                  "\"0x5765697200000001\", not {}",
-                                 quoted(*text)));
+                                 in_quotes(*text)));
     }
 }
 

@@ -38,6 +38,15 @@ std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
     return (value + step - 1) / step * step;
 }
 
+// Queues of a port at most. "auto" gives one where the other end must have as many.
+unsigned queue_limit(const PortConfig& port) {
+    if (port.queues != 0) return port.queues;
+    constexpr std::string_view paired[] = {"net_memif", "net_virtio_user", "net_vhost"};
+    const bool one = std::ranges::any_of(
+        paired, [&](std::string_view driver) { return is_driver(port, driver); });
+    return one ? 1 : ~0u;
+}
+
 std::vector<PortPlan> plan_ports(const Config& config) {
     const SystemConfig& system = config.system;
     const auto workers = static_cast<unsigned>(system.worker_lcores.size());
@@ -48,7 +57,7 @@ std::vector<PortPlan> plan_ports(const Config& config) {
         PortPlan& plan = ports.emplace_back();
         plan.name = port.name;
         plan.device = port.device;
-        const unsigned most = port.queues == 0 ? ~0u : port.queues;
+        const unsigned most = queue_limit(port);
         plan.rx_queues = std::min(pollers, most);
         plan.tx_queues = std::min(workers + 1, most);  // the control lcore sends too
         plan.rx_descriptors =
