@@ -168,8 +168,7 @@ run_balancer() {
     local file=$1
     shift
     : >"$STATE/weir.log"
-    inside lb "$WEIR" --config "$file" -- "$@" </dev/null >>"$STATE/weir.log" 2>&1 &
-    remember weir $!
+    spawn weir lb "$STATE/weir.log" "$WEIR" --config "$file" -- "$@"
     until_true 30 ready_or_gone || die "weir is not ready after 30 s; its log is $STATE/weir.log"
     ! gone weir
 }

@@ -5,8 +5,11 @@
 
 started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
-remember() {  # NAME PID
-    printf '%s %s\n' "$2" "$(started_at "$2")" >"$STATE/$1.pid"
+# spawn NAME HOST LOG COMMAND...: starts it on a host, in a session of its own, so that a Ctrl-C or a
+# closed terminal does not reach it.
+spawn() {
+    setsid ip netns exec "$PREFIX$2" "${@:4}" </dev/null >>"$3" 2>&1 &
+    printf '%s %s\n' $! "$(started_at $!)" >"$STATE/$1.pid"
 }
 
 # Prints the pid when the remembered process still lives.

@@ -56,9 +56,8 @@ start_backend() {  # NAME
     pid_of "$1" >/dev/null && die "the nginx of $PREFIX$1 runs already"
     rm -f "$STATE/$1/nginx.pid"
     write_nginx_conf "$1"
-    inside "$1" nginx -e "$STATE/$1/error.log" -c "$STATE/$1/nginx.conf" -g 'daemon off;' \
-        </dev/null >>"$STATE/$1/error.log" 2>&1 &
-    remember "$1" $!
+    spawn "$1" "$1" "$STATE/$1/error.log" \
+        nginx -e "$STATE/$1/error.log" -c "$STATE/$1/nginx.conf" -g 'daemon off;'
     until_true 5 answers "$1" ||
         die "the nginx of $PREFIX$1 does not answer; its log is $STATE/$1/error.log"
 }

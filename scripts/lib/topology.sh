@@ -104,6 +104,9 @@ make_bridge() {  # NAME
 
 make_clients() {
     local i addresses=()
+    # Ports from 20000 on are for flows that choose theirs.
+    set_sysctl c4 net.ipv4.ip_local_port_range="10000 19999"
+    set_sysctl c6 net.ipv4.ip_local_port_range="10000 19999"
     cable c4 eth0 router rc4 02:00:c6:33:64:02
     ip -n "${PREFIX}c4" link set eth0 mtu 1500
     for ((i = 2; i < 2 + C4_ADDRESSES; i++)); do addresses+=("198.51.100.$i/24"); done
