@@ -13,10 +13,9 @@ namespace weir {
 
 RxStep::RxStep(Setup setup, LcoreCounters& counters)
     : setup_(std::move(setup)), counters_(counters), outgoing_(setup_.owners.size()) {
+    const bool has_peers = setup_.owners.size() > 1;
     const std::size_t queues = setup_.queues.size();
-    const bool has_peers = setup_.self >= 0 && setup_.owners.size() > 1;
-    const std::size_t most = setup_.self < 0 ? queues : has_peers ? 1 : max_burst / rx_burst;
-    polls_per_turn_ = static_cast<unsigned>(std::min(queues, most));
+    bursts_per_turn_ = setup_.self < 0 ? queues : has_peers ? 1 : max_burst / rx_burst;
 }
 
 RxStep::~RxStep() {
@@ -25,9 +24,13 @@ RxStep::~RxStep() {
 
 unsigned RxStep::poll() noexcept {
     unsigned received = 0;
-    for (unsigned i = 0; i < polls_per_turn_; ++i) {
-        received += poll_queue(setup_.queues[next_queue_]);
+    std::size_t bursts = 0;
+    for (std::size_t i = 0; i < setup_.queues.size() && bursts < bursts_per_turn_; ++i) {
+        const unsigned count = poll_queue(setup_.queues[next_queue_]);
         if (++next_queue_ == setup_.queues.size()) next_queue_ = 0;
+        if (count == 0) continue;
+        received += count;
+        ++bursts;
     }
     return received;
 }

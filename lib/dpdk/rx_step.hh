@@ -45,8 +45,9 @@ public:
     RxStep(Setup setup, LcoreCounters& counters);
     ~RxStep();  // frees what was kept and not taken
 
-    // Polls the next queues in turn, at most max_burst packets (rx_burst when peers hand packets to
-    // this lcore's worker too, which keeps half of its burst for them). Answers how many came.
+    // Polls the queues in turn. A poller that keeps its own takes at most max_burst packets, or
+    // rx_burst when it has peers (their packets fill the other half of its worker's burst); the
+    // next call goes on with the next queue. Answers how many came.
     // Precondition: kept() of the last call has been disposed of.
     unsigned poll() noexcept;
 
@@ -64,7 +65,7 @@ private:
 
     Setup setup_;
     LcoreCounters& counters_;
-    unsigned polls_per_turn_;
+    std::size_t bursts_per_turn_;  // polls that found something
     std::size_t next_queue_ = 0;
     unsigned kept_count_ = 0;
     std::array<rte_mbuf*, max_burst> kept_{};
