@@ -36,7 +36,7 @@ class MbufPools {
 public:
     // EAL must run. Fails with the sentence that mends it when there is not enough memory.
     static Result<MbufPools> create(const PoolOptions& options);
-    MbufPools(MbufPools&&) noexcept = default;
+    MbufPools(MbufPools&& other) noexcept;
     MbufPools& operator=(MbufPools&& other) noexcept;
     ~MbufPools();  // every port that uses them must be closed
 
