@@ -6,11 +6,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lib/dpdk/log.hh"
 #include "lib/wire/result.hh"
 
 namespace weir {
@@ -31,20 +31,6 @@ struct EalOptions {
     bool debug = false;                // more words from EAL
 };
 
-// True for "0000:8a:00.0" or "8a:00.0", with or without ",arguments".
-[[nodiscard]] bool is_pci_device(std::string_view device);
-// The part before the first comma: the name that DPDK gives to the port. A short PCI address gets
-// its domain.
-[[nodiscard]] std::string device_name(std::string_view device);
-// The driver that a vdev's name stands for ("net_af_xdp0,iface=x" -> "net_af_xdp"); empty for PCI.
-[[nodiscard]] std::string vdev_driver(std::string_view device);
-// The value of `key` in the arguments of `device`; `otherwise` when it is not there.
-[[nodiscard]] std::string device_argument(std::string_view device, std::string_view key,
-                                          std::string_view otherwise = {});
-// `device` with each argument of `defaults` ("busy_budget=0,x=1") that it does not give itself.
-[[nodiscard]] std::string with_default_arguments(std::string_view device,
-                                                 std::string_view defaults);
-
 // The EAL line without the program's name. Pure.
 [[nodiscard]] std::vector<std::string> eal_arguments(const EalOptions& options);
 
@@ -54,10 +40,6 @@ struct EalOptions {
 Result<void> check_hugepages(EalOptions::Memory memory, std::uint64_t bytes,
                              const std::string& sysfs = "/sys");
 
-// A line of DPDK. Level: RTE_LOG_*, 1 (emergency) .. 8 (debug). Called on any thread, never two
-// calls at once; must not call DPDK.
-using DpdkLogSink = std::function<void(unsigned level, std::string_view line)>;
-
 // Starts EAL with `arguments` (of eal_arguments()). Once per process, by the thread that becomes
 // the main lcore. Afterwards `sink` gets all that DPDK logs; without one, warnings and worse go to
 // stderr. On failure EAL cannot be started again in this process.
@@ -65,9 +47,15 @@ Result<void> eal_init(const std::vector<std::string>& arguments, DpdkLogSink sin
 // After every port is closed. Main lcore.
 void eal_cleanup();
 
+// All that EAL printed in eal_init(); empty before. Main thread.
+[[nodiscard]] const std::string& eal_output();
+
 // What EAL's output means, as one sentence; the line that tells most when nothing is known of it.
 // `arguments` as given to eal_init(). Pure.
 [[nodiscard]] std::string explain_eal_failure(const std::string& output,
                                               const std::vector<std::string>& arguments);
+
+// The command that reserves `bytes` of huge pages.
+[[nodiscard]] std::string reserve_command(std::uint64_t bytes);
 
 }  // namespace weir

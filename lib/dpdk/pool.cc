@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -25,7 +26,10 @@ Result<rte_mempool*> create_pool(const std::string& name, std::uint32_t mbufs, u
         rte_pktmbuf_pool_create(name.c_str(), mbufs, cache_of(mbufs), options.private_bytes,
                                 options.room, static_cast<int>(node));
     if (pool != nullptr) return pool;
-    const std::uint64_t mib = (pool_bytes(mbufs, options.room, options.private_bytes) >> 20) + 1;
+    const std::uint64_t mib =
+        (pool_bytes(mbufs, options.room, rte_eal_has_hugepages() != 0, options.private_bytes) >>
+         20) +
+        1;
     return Error{
         fmt::format("no memory for {} packet buffers of {} bytes ({} MiB) on NUMA node {}: {}; "
                     "lower memory.mbufs "
@@ -35,17 +39,25 @@ Result<rte_mempool*> create_pool(const std::string& name, std::uint32_t mbufs, u
 
 }  // namespace
 
-std::uint64_t pool_bytes(std::uint32_t count, std::uint16_t room, std::uint16_t private_bytes) {
-    // The object with mempool's header in front, on cache lines; the pointer ring (a power of two);
-    // and a page and a half per chunk that cannot be filled, about 2 %.
+std::uint64_t pool_bytes(std::uint32_t count, std::uint16_t room, bool huge_pages,
+                         std::uint16_t private_bytes) {
+    const auto up = [](std::uint64_t bytes, std::uint64_t unit) {
+        return (bytes + unit - 1) / unit * unit;
+    };
+    // The object behind mempool's header, on cache lines, and one line more because mempool spreads
+    // objects over memory channels.
     const std::uint64_t line = RTE_CACHE_LINE_SIZE;
-    std::uint64_t object = sizeof(rte_mbuf) + private_bytes + room + sizeof(rte_mempool_objhdr);
-    object = (object + line - 1) / line * line + line;  // mempool spreads objects over channels
-    std::uint64_t slots = 1;
+    const std::uint64_t object =
+        up(sizeof(rte_mempool_objhdr) + sizeof(rte_mbuf) + private_bytes + room, line) + line;
+    // No object crosses a page.
+    const std::uint64_t page = huge_pages ? std::uint64_t{2} << 20 : 4096;
+    const std::uint64_t per_page = page / object;
+    const std::uint64_t objects =
+        per_page > 0 ? up(count, per_page) / per_page * page : up(object, page) * count;
+    std::uint64_t slots = 1;  // the ring of free objects
     while (slots < std::uint64_t{count} + 1)
         slots <<= 1;
-    const std::uint64_t bytes = object * count;
-    return bytes + bytes / 50 + slots * sizeof(void*) + (std::uint64_t{1} << 20);
+    return objects + objects / 100 + slots * sizeof(void*) + (std::uint64_t{1} << 20);
 }
 
 Result<MbufPools> MbufPools::create(const PoolOptions& options) {

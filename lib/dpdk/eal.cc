@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/dpdk/eal.hh"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <initializer_list>
+
+#include <fmt/format.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "lib/dpdk/device.hh"
+#include "lib/dpdk/output_capture.hh"
+
+namespace weir {
+
+namespace {
+
+constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
+
+std::uint64_t in_mebibytes(std::uint64_t bytes) {
+    return (bytes + mebibyte - 1) / mebibyte;
+}
+
+// True when one of `names` ("--iova-mode", "-m") is among the arguments, alone or with its value.
+bool gives(const std::vector<std::string>& arguments, std::initializer_list<const char*> names) {
+    return std::ranges::any_of(arguments, [names](const std::string& argument) {
+        return std::ranges::any_of(names, [&argument](std::string_view name) {
+            if (!argument.starts_with(name)) return false;
+            const bool is_short = !name.starts_with("--");
+            return is_short || argument.size() == name.size() || argument[name.size()] == '=';
+        });
+    });
+}
+
+void add_memory(std::vector<std::string>& line, const EalOptions& options) {
+    switch (options.memory) {
+        case EalOptions::Memory::in_memory:
+            line.insert(line.end(), {"--in-memory", "--single-file-segments"});
+            break;
+        case EalOptions::Memory::shared:
+            line.emplace_back("--single-file-segments");
+            break;
+        case EalOptions::Memory::no_huge:
+            line.emplace_back("--no-huge");
+            break;
+    }
+    if (options.memory_bytes > 0 && !gives(options.extra, {"-m", "--socket-mem"}))
+        line.insert(line.end(), {"-m", std::to_string(in_mebibytes(options.memory_bytes))});
+}
+
+void add_devices(std::vector<std::string>& line, const EalOptions& options) {
+    const bool any_pci = std::ranges::any_of(
+        options.devices, [](const std::string& device) { return is_pci_device(device); });
+    if (!any_pci && !gives(options.extra, {"--no-pci", "-a", "--allow"}))
+        line.emplace_back("--no-pci");
+    for (const std::string& device : options.devices) {
+        if (is_pci_device(device))
+            line.insert(line.end(), {"-a", device});
+        else
+            line.push_back("--vdev=" + device);
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> eal_arguments(const EalOptions& options) {
+    std::vector<std::string> line;
+    if (!gives(options.extra, {"--lcores"})) line.push_back("--lcores=" + options.lcores);
+    if (!gives(options.extra, {"--main-lcore"}))
+        line.push_back(fmt::format("--main-lcore={}", options.main_lcore));
+    add_memory(line, options);
+    if (!options.iova.empty() && !gives(options.extra, {"--iova-mode"}))
+        line.push_back("--iova-mode=" + options.iova);
+    if (!gives(options.extra, {"--file-prefix"}))
+        line.push_back("--file-prefix=" + options.file_prefix);
+    if (options.debug && !gives(options.extra, {"--log-level"}))
+        line.emplace_back("--log-level=lib.eal:debug");
+    add_devices(line, options);
+    line.insert(line.end(), options.extra.begin(), options.extra.end());
+    return line;
+}
+
+std::string reserve_command(std::uint64_t bytes) {
+    return fmt::format("hugepages/reserve {}MiB", in_mebibytes(bytes));
+}
+
+std::uint64_t free_hugepage_bytes(int node, const std::string& sysfs) {
+    namespace fs = std::filesystem;
+    const fs::path root =
+        node < 0 ? fs::path(sysfs) / "kernel/mm/hugepages"
+                 : fs::path(sysfs) / fmt::format("devices/system/node/node{}/hugepages", node);
+    std::uint64_t bytes = 0;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(root, none)) {
+        const std::string name = entry.path().filename();  // "hugepages-2048kB"
+        const auto dash = name.find('-');
+        if (dash == std::string::npos) continue;
+        std::uint64_t kib = 0, pages = 0;
+        std::from_chars(name.data() + dash + 1, name.data() + name.size(), kib);
+        std::ifstream(entry.path() / "free_hugepages") >> pages;
+        bytes += kib * 1024 * pages;
+    }
+    return bytes;
+}
+
+Result<void> check_hugepages(EalOptions::Memory memory, std::uint64_t bytes,
+                             const std::string& sysfs) {
+    if (memory == EalOptions::Memory::no_huge) return {};
+    const std::uint64_t free = free_hugepage_bytes(-1, sysfs);
+    if (free > 0 && free >= bytes) return {};
+    return Error{fmt::format(
+        "{} MiB of huge pages are needed and {} MiB are free; reserve them with `{}`, or set "
+        "system.memory.mode = \"no-huge\"",
+        in_mebibytes(bytes), free / mebibyte, reserve_command(bytes))};
+}
+
+namespace {
+
+std::string captured_output;
+
+}  // namespace
+
+const std::string& eal_output() {
+    return captured_output;
+}
+
+Result<void> eal_init(const std::vector<std::string>& arguments, DpdkLogSink sink) {
+    if (gives(arguments, {"-h", "--help"}))
+        return Error{"EAL's own help is printed by `dpdk-testpmd --help`, not by this program"};
+    // EAL may keep pointers into argv, and permutes it.
+    static std::vector<std::string> words;
+    static std::vector<char*> pointers;
+    words.assign(1, "weir");
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    pointers.clear();
+    for (std::string& word : words)
+        pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+
+    set_dpdk_log_sink(std::move(sink));
+    OutputCapture capture;
+    const int taken = rte_eal_init(static_cast<int>(words.size()), pointers.data());
+    captured_output = capture.stop();
+    log_captured(captured_output);
+    if (taken >= 0) return {};
+    return Error{explain_eal_failure(captured_output, arguments)};
+}
+
+void eal_cleanup() {
+    OutputCapture capture;
+    rte_eal_cleanup();
+    log_captured(capture.stop());
+}
+
+}  // namespace weir
