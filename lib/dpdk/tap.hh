@@ -24,6 +24,8 @@
 
 namespace weir {
 
+class LinkSetup;
+
 struct TapOptions {
     std::string name;  // of the interface, 1 .. 15 characters
     MacAddress mac;    // the port's
@@ -62,6 +64,9 @@ private:
     Tap() = default;
     Result<void> open_descriptor(const TapOptions& options);
     Result<void> set_up(const TapOptions& options);
+    Result<void> set_behaviour(LinkSetup& link);
+    static Result<void> add_route(LinkSetup& link, const TapOptions& options,
+                                  const IpAddress& gateway);
 
     int fd_ = -1;
     unsigned index_ = 0;
