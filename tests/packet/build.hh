@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Frames for tests, built layer by layer from values. Shares no code with lib/: what a test expects
+// must not come from what it tests. Every field can be made wrong on purpose.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace weir::test {
+
+using Bytes = std::vector<std::uint8_t>;
+
+Bytes operator+(Bytes left, const Bytes& right);
+Bytes bytes_of(const std::string& text);
+Bytes filled(std::size_t count, std::uint8_t value = 0xa5);
+Bytes mac(const std::string& text);      // "02:00:00:00:00:01"
+Bytes address(const std::string& text);  // 4 or 16 bytes
+// RFC 1071, inverted, ready for the field.
+std::uint16_t internet_checksum(const Bytes& bytes);
+
+struct Ethernet {
+    std::string destination, source;
+    std::uint16_t type = 0x0800;
+    std::vector<std::uint16_t> tags;  // TCI values, outermost first
+    std::uint16_t tag_type = 0x8100;  // EtherType of the outermost tag
+};
+Bytes operator/(const Ethernet& layer, const Bytes& payload);
+
+struct Ip4 {
+    std::string source = "198.18.0.7", destination;
+    std::uint8_t protocol = 6, ttl = 64, tos = 0;
+    std::uint16_t id = 0x1234;
+    std::uint16_t fragment = 0x4000;  // DF; 0x2000 is MF, the low 13 bits the offset / 8
+    Bytes options;                    // a multiple of 4 bytes
+    std::uint8_t version = 4;
+    std::optional<std::uint8_t> ihl;  // words
+    std::optional<std::uint16_t> total_length, checksum;
+};
+Bytes operator/(const Ip4& layer, const Bytes& payload);
+
+struct Ip6 {
+    std::string source = "2001:db8:7::7", destination;
+    std::uint8_t next = 6, hop_limit = 64, traffic_class = 0;
+    std::uint32_t flow_label = 0;
+    std::uint8_t version = 6;
+    std::optional<std::uint16_t> payload_length;
+};
+Bytes operator/(const Ip6& layer, const Bytes& payload);
+
+// An extension header of 8 + 8 * extra bytes (hop-by-hop, routing, destination options).
+Bytes extension(std::uint8_t next, std::uint8_t extra = 0, std::uint8_t type = 1);
+// RFC 8200 4.5; offset in units of 8 bytes.
+Bytes fragment_header(std::uint8_t next, std::uint16_t offset, bool more);
+
+struct Tcp {
+    std::uint16_t source = 40000, destination = 80;
+    std::uint8_t flags = 0x10;
+    std::uint8_t data_offset = 5;     // words
+    std::uint16_t checksum = 0xbeef;  // never verified when forwarding
+};
+Bytes operator/(const Tcp& layer, const Bytes& payload);
+
+struct Udp {
+    std::uint16_t source = 40000, destination = 53;
+    std::optional<std::uint16_t> length;
+    std::uint16_t checksum = 0xbeef;
+};
+Bytes operator/(const Udp& layer, const Bytes& payload);
+
+Bytes icmp(std::uint8_t type, std::uint8_t code, const Bytes& rest);
+
+}  // namespace weir::test

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/packet/case.hh"
+
+#include <fmt/format.h>
+
+namespace weir::test {
+namespace {
+
+// Sets the entropy bits of `sent` to those expected, and the IPv4 checksum of the outer header to
+// what it then must be; a checksum that was wrong before stays wrong.
+Bytes without_entropy(const Expect& expect, Bytes sent) {
+    if (expect.entropy_prefix == 0 || sent.size() != expect.frame.size()) return sent;
+    const bool v4 = expect.frame.at(expect.entropy_at - 12) >> 4 == 4;
+    const std::size_t size = v4 ? 4 : 16;
+    if (v4) {
+        const auto header = sent.begin() + static_cast<std::ptrdiff_t>(expect.entropy_at - 12);
+        if (internet_checksum(Bytes(header, header + 20)) != 0) return sent;
+        for (const std::size_t at : {expect.entropy_at - 2, expect.entropy_at - 1})
+            sent[at] = expect.frame[at];
+    }
+    for (std::size_t bit = expect.entropy_prefix; bit < size * 8; ++bit) {
+        const std::size_t at = expect.entropy_at + bit / 8;
+        const auto mask = static_cast<std::uint8_t>(0x80U >> bit % 8);
+        sent[at] = static_cast<std::uint8_t>((sent[at] & ~mask) | (expect.frame[at] & mask));
+    }
+    return sent;
+}
+
+}  // namespace
+
+std::string hex(const Bytes& bytes) {
+    std::string text;
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        text += fmt::format("{:02x}{}", bytes[i], i % 16 == 15 ? "\n" : " ");
+    return text;
+}
+
+std::string difference(const Expect& expect, const Bytes& sent) {
+    const Bytes compared = without_entropy(expect, sent);
+    if (compared.size() != expect.frame.size())
+        return fmt::format("{} bytes, expected {}", sent.size(), expect.frame.size());
+    for (std::size_t i = 0; i < compared.size(); ++i)
+        if (compared[i] != expect.frame[i])
+            return fmt::format("byte {} is {:02x}, expected {:02x}", i, compared[i],
+                               expect.frame[i]);
+    return {};
+}
+
+Cases all_cases() {
+    Cases all;
+    for (const auto& part : {ethernet_cases(), ipv4_cases(), ipv6_cases(), transport_cases(),
+                             service_cases(), forward_cases(), kernel_cases()})
+        all.insert(all.end(), part.begin(), part.end());
+    return all;
+}
+
+}  // namespace weir::test

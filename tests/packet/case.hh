@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One behaviour of the balancer: a frame in, and what must become of it. The list of cases is the
+// manual of behaviour; the same cases run through process() and through the real binary.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/dataplane/verdict.hh"
+#include "tests/packet/build.hh"
+
+namespace weir::test {
+
+// The ports of tests/packet/packet.toml, in file order.
+enum class In : std::uint8_t { wan = 0, lan = 1, tagged = 2 };
+
+struct Expect {
+    Action action = Action::drop;
+    DropReason reason = DropReason::l2_truncated;
+    PuntClass punt = PuntClass::other;
+    In port = In::wan;  // send: egress
+    Bytes frame;        // send: every byte of it
+    // Outer source bytes that vary with the flow: compared only above this bit (0: all compared).
+    std::size_t entropy_at = 0;   // offset of the outer source address in the frame
+    unsigned entropy_prefix = 0;  // bits of it that are fixed
+};
+
+inline Expect drop(DropReason reason) {
+    return {.action = Action::drop, .reason = reason};
+}
+inline Expect punt(PuntClass to) {
+    return {.action = Action::punt, .punt = to};
+}
+inline Expect send(In port, Bytes frame) {
+    return {.action = Action::send, .port = port, .frame = std::move(frame)};
+}
+
+struct Case {
+    std::string name;  // input and outcome in one sentence
+    In in = In::wan;
+    Bytes frame;
+    Expect expect;
+    int fault = 0;  // row of the table of faults that it covers, 0: none
+};
+
+using Cases = std::vector<Case>;
+Cases ethernet_cases();
+Cases ipv4_cases();
+Cases ipv6_cases();
+Cases transport_cases();
+Cases service_cases();
+Cases forward_cases();
+Cases kernel_cases();
+// All of the above; each case's name occurs once.
+Cases all_cases();
+
+// Compares a frame that was sent with what a case expects; empty when it is the same, else what
+// differs first. Entropy bits are skipped, and the outer IPv4 checksum is then recomputed.
+std::string difference(const Expect& expect, const Bytes& sent);
+std::string hex(const Bytes& bytes);
+
+// The station addresses and hosts of packet.toml.
+namespace net {
+inline const std::string wan_mac = "02:70:63:61:70:00", lan_mac = "02:70:63:61:70:01",
+                         tagged_mac = "02:70:63:61:70:02", client_mac = "02:00:00:00:00:c1",
+                         other_mac = "02:00:00:00:00:99", broadcast = "ff:ff:ff:ff:ff:ff";
+inline const std::string web4_mac = "02:00:00:00:01:11", tunnel_mac = "02:00:00:00:01:12",
+                         wan_backend_mac = "02:00:00:00:02:22",
+                         tagged_backend_mac = "02:00:00:00:09:11",
+                         gateway_mac = "02:00:00:00:00:01";
+inline const std::string vip_web4 = "203.0.113.10", vip_web6 = "2001:db8:443::10",
+                         vip_44 = "203.0.113.20", vip_46 = "203.0.113.21",
+                         vip_64 = "2001:db8:443::20", vip_66 = "2001:db8:443::21",
+                         vip_wan44 = "203.0.113.22", vip_range = "203.0.113.30",
+                         vip_any = "203.0.113.31", vip_tagged = "203.0.113.40",
+                         vip_disabled = "203.0.113.50", vip_dns4 = "203.0.113.53",
+                         vip_dns6 = "2001:db8:443::53", vip_routed = "203.0.113.60";
+}  // namespace net
+
+// A client's frame as it arrives on the untagged wan port.
+inline Ethernet to_wan(std::uint16_t type = 0x0800) {
+    return {.destination = net::wan_mac, .source = net::client_mac, .type = type};
+}
+
+}  // namespace weir::test
