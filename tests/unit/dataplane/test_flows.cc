@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How flows keep, lose and regain their backend.
+#include <map>
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/dataplane/fixture.hh"
+
+using namespace weir;
+using namespace weir::test;
+
+namespace {
+
+constexpr std::uint8_t syn = 0x02, ack = 0x10, fin = 0x11, rst = 0x04;
+
+// The backend that a frame went to, by its MAC.
+int backend_of(const Bytes& sent) {
+    return sent.at(5) - 11;
+}
+
+std::map<std::uint16_t, int> open_flows(Worker1& worker, const Tables& tables, int count) {
+    std::map<std::uint16_t, int> placed;
+    for (int i = 0; i < count; ++i) {
+        const auto port = static_cast<std::uint16_t>(20000 + i);
+        REQUIRE(worker.run(tables, client_frame(port, syn)).action == Action::send);
+        placed[port] = backend_of(worker.sent);
+        REQUIRE(worker.run(tables, client_frame(port, ack)).action == Action::send);
+    }
+    return placed;
+}
+
+std::uint64_t active(const Worker1& worker, int backend) {
+    return worker.traffic->backends[static_cast<std::size_t>(100 + backend)].active_flows.read();
+}
+
+}  // namespace
+
+TEST_CASE("a flow keeps its backend when the service's table changes", "[dataplane]") {
+    World1 world(4);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 200);
+    for (Seat& slot : world.service->slots)
+        slot = static_cast<Seat>((slot + 1) % 4);
+    world.rebuild();
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port)).action == Action::send);
+        CHECK(backend_of(worker.sent) == backend);
+    }
+}
+
+TEST_CASE("a draining backend keeps its flows and gets no new ones", "[dataplane]") {
+    World1 world(3);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 300);
+    world.take_slots(1, true);
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port)).action == Action::send);
+        CHECK(backend_of(worker.sent) == backend);
+    }
+    for (int i = 0; i < 300; ++i) {
+        REQUIRE(worker.run(world.tables, client_frame(static_cast<std::uint16_t>(40000 + i), syn))
+                    .action == Action::send);
+        CHECK(backend_of(worker.sent) != 1);
+    }
+}
+
+TEST_CASE("flows of a backend that went down are picked anew, the others stay", "[dataplane]") {
+    World1 world(3);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 300);
+    world.take_slots(1, false);
+    std::uint64_t moved = 0;
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port)).action == Action::send);
+        if (backend != 1) CHECK(backend_of(worker.sent) == backend);
+        if (backend == 1) CHECK(backend_of(worker.sent) == 2);
+        moved += backend == 1;
+    }
+    REQUIRE(moved > 50);
+    CHECK(active(worker, 1) == 0);
+    CHECK(active(worker, 0) + active(worker, 2) == 300);
+    CHECK(worker.traffic->services[3].active_flows.read() == 300);
+}
+
+TEST_CASE("a moved flow stays where it moved when the old backend returns", "[dataplane]") {
+    World1 world(3);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 90);
+    const World1 whole(3);
+    world.take_slots(1, false);
+    for (const auto& [port, backend] : placed)
+        (void)worker.run(world.tables, client_frame(port));
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(whole.tables, client_frame(port)).action == Action::send);
+        CHECK(backend_of(worker.sent) == (backend == 1 ? 2 : backend));
+    }
+}
+
+TEST_CASE("without any live backend a flow is dropped and its entry waits", "[dataplane]") {
+    World1 world(2);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 20);
+    World1 dead(2);
+    std::fill(dead.service->slots.begin(), dead.service->slots.end(), no_seat);
+    for (BackendEntry& seat : dead.service->seats)
+        seat.keeps_flows = false;
+    dead.rebuild();
+    for (const auto& [port, backend] : placed) {
+        const Verdict verdict = worker.run(dead.tables, client_frame(port));
+        CHECK(verdict.action == Action::drop);
+        CHECK(verdict.reason == DropReason::no_backend);
+    }
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port)).action == Action::send);
+        CHECK(backend_of(worker.sent) == backend);
+    }
+}
+
+TEST_CASE("a SYN on a closed flow begins a new one by the table", "[dataplane]") {
+    const auto closing = GENERATE(fin, rst);
+    World1 world(2);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 40);
+    for (const auto& [port, backend] : placed)
+        (void)worker.run(world.tables, client_frame(port, closing));
+    for (Seat& slot : world.service->slots)
+        slot = static_cast<Seat>(1 - slot);
+    world.rebuild();
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port, ack)).action == Action::send);
+        CHECK(backend_of(worker.sent) == backend);  // the last ACKs still find their way
+        REQUIRE(worker.run(world.tables, client_frame(port, syn)).action == Action::send);
+        CHECK(backend_of(worker.sent) == 1 - backend);
+    }
+    CHECK(worker.traffic->services[3].active_flows.read() == 40);
+    CHECK(worker.traffic->services[3].new_flows.read() == 80);
+}
+
+TEST_CASE("flows expire by the timeout of their state", "[dataplane]") {
+    World1 world(2);
+    world.tables.timeouts = {.tcp_syn = 1000, .tcp_established = 100'000, .tcp_fin = 2000};
+    Worker1 worker;
+    (void)worker.run(world.tables, client_frame(1001, syn), Tick{0});
+    (void)worker.run(world.tables, client_frame(1002, syn), Tick{0});
+    (void)worker.run(world.tables, client_frame(1002, ack), Tick{10});
+    (void)worker.run(world.tables, client_frame(1003, syn), Tick{0});
+    (void)worker.run(world.tables, client_frame(1003, fin), Tick{10});
+    const auto live = [&](Tick now) {
+        worker.pipeline.sweep(worker.table.capacity(), now);
+        return worker.traffic->services[3].active_flows.read();
+    };
+    CHECK(live(Tick{1000}) == 3);
+    CHECK(live(Tick{1001}) == 2);
+    CHECK(live(Tick{2010}) == 2);
+    CHECK(live(Tick{2011}) == 1);
+    CHECK(live(Tick{100'010}) == 1);
+    CHECK(live(Tick{100'011}) == 0);
+    CHECK(active(worker, 0) + active(worker, 1) == 0);
+}
+
+TEST_CASE("a full table goes on by hash, and established flows keep their entries", "[dataplane]") {
+    World1 world(2);
+    Worker1 worker(64);
+    const auto placed = open_flows(worker, world.tables, 30);
+    int stateless = 0;
+    for (int i = 0; i < 500; ++i) {
+        const auto port = static_cast<std::uint16_t>(40000 + i);
+        REQUIRE(worker.run(world.tables, client_frame(port, syn)).action == Action::send);
+        const int first = backend_of(worker.sent);
+        REQUIRE(worker.run(world.tables, client_frame(port, ack)).action == Action::send);
+        CHECK(backend_of(worker.sent) == first);
+    }
+    stateless = static_cast<int>(worker.counters.flow_insert_failed.read());
+    CHECK(stateless > 400);
+    for (Seat& slot : world.service->slots)
+        slot = static_cast<Seat>(1 - slot);
+    world.rebuild();
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port)).action == Action::send);
+        CHECK(backend_of(worker.sent) == backend);
+    }
+}
+
+TEST_CASE("a full table with when_full = drop-new drops new flows by name", "[dataplane]") {
+    World1 world(2);
+    world.tables.when_full = WhenFull::drop_new;
+    Worker1 worker(16);
+    int dropped = 0;
+    for (int i = 0; i < 200; ++i) {
+        const Verdict verdict =
+            worker.run(world.tables, client_frame(static_cast<std::uint16_t>(2000 + i), syn));
+        if (verdict.action == Action::send) continue;
+        CHECK(verdict.reason == DropReason::conntrack_full);
+        ++dropped;
+    }
+    CHECK(dropped >= 184);
+    CHECK(worker.counters.flow_insert_failed.read() == static_cast<std::uint64_t>(dropped));
+}
+
+TEST_CASE("a flow of a backend that left is picked anew and counted for its new one",
+          "[dataplane]") {
+    World1 world(2);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 20);
+    for (Seat& slot : world.service->slots)
+        slot = static_cast<Seat>(1 - slot);
+    world.rebuild();
+    world.tables.backends.assign(200, nullptr);
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port)).action == Action::send);
+        CHECK(backend_of(worker.sent) == 1 - backend);
+    }
+    CHECK(worker.traffic->services[3].active_flows.read() == 20);
+}
+
+TEST_CASE("an id that names a backend of another service is not followed", "[dataplane]") {
+    World1 world(2), other(2);
+    for (BackendEntry& seat : other.service->seats)
+        seat.service = ServiceId{9};
+    CHECK(world.tables.backend(BackendId{100}, ServiceId{3}) == &world.service->seats[0]);
+    CHECK(world.tables.backend(BackendId{100}, ServiceId{9}) == nullptr);
+    CHECK(other.tables.backend(BackendId{100}, ServiceId{9}) == &other.service->seats[0]);
+    CHECK(world.tables.backend(BackendId{5000}, ServiceId{3}) == nullptr);
+    CHECK(world.tables.backend(invalid_backend, ServiceId{3}) == nullptr);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The pipeline around the flow table: what stops a packet late, bursts, counters.
+#include <random>
+#include <set>
+
+#include <catch2/catch.hpp>
+
+#include "lib/dataplane/steer.hh"
+#include "tests/unit/dataplane/fixture.hh"
+
+using namespace weir;
+using namespace weir::test;
+
+TEST_CASE("a backend without a resolved neighbour drops as no_neighbor", "[dataplane]") {
+    World1 world(1);
+    world.tables.next_hops[0].resolved = false;
+    Worker1 worker;
+    const Bytes frame = client_frame(1234);
+    const Verdict verdict = worker.run(world.tables, frame);
+    CHECK(verdict.action == Action::drop);
+    CHECK(verdict.reason == DropReason::no_neighbor);
+    CHECK(worker.sent == frame);
+    CHECK(worker.traffic->backends[100].packets.read() == 0);
+}
+
+TEST_CASE("a backend without an egress port drops as no_route", "[dataplane]") {
+    World1 world(1);
+    world.service->seats[0].next_hop = invalid_next_hop;
+    Worker1 worker;
+    CHECK(worker.run(world.tables, client_frame(1234)).reason == DropReason::no_route);
+}
+
+TEST_CASE("too little headroom for the tunnel header drops as no_headroom", "[dataplane]") {
+    World1 world(1, Forward::ipip);
+    Worker1 worker;
+    const Bytes frame = client_frame(1234);
+    const Verdict tight = worker.run(world.tables, frame, Tick{0}, 19);
+    CHECK(tight.action == Action::drop);
+    CHECK(tight.reason == DropReason::no_headroom);
+    CHECK(worker.sent == frame);
+    CHECK(worker.run(world.tables, frame, Tick{0}, 20).action == Action::send);
+    CHECK(worker.sent.size() == frame.size() + 20);
+}
+
+TEST_CASE("replies to probes have a punt class of their own", "[dataplane]") {
+    World1 world(1);
+    Worker1 worker;
+    const auto reply = [&](const std::string& source, std::uint16_t port) {
+        const Bytes frame =
+            Ethernet{.destination = "02:00:00:00:00:05", .source = "02:00:00:00:00:c1"} /
+            (Ip4{.source = source, .destination = "10.0.0.5"} /
+             (Tcp{.source = port, .destination = 50000, .flags = 0x12} / Bytes{}));
+        const Verdict verdict = worker.run(world.tables, frame);
+        CHECK(verdict.action == Action::punt);
+        return verdict.punt_class;
+    };
+    CHECK(reply("10.0.0.11", 8080) == PuntClass::probe_reply);
+    CHECK(reply("10.0.0.11", 8081) == PuntClass::other);
+    CHECK(reply("10.0.0.12", 8080) == PuntClass::other);
+}
+
+TEST_CASE("without a TAP what is for the kernel drops as no_exception_path", "[dataplane]") {
+    World1 world(1);
+    world.tables.ports[0].has_tap = false;
+    Worker1 worker;
+    const Bytes arp =
+        Ethernet{
+            .destination = "ff:ff:ff:ff:ff:ff", .source = "02:00:00:00:00:c1", .type = 0x0806} /
+        filled(46, 0);
+    CHECK(worker.run(world.tables, arp).reason == DropReason::no_exception_path);
+}
+
+TEST_CASE("a burst gives the verdicts that its packets get one by one", "[dataplane][property]") {
+    World1 world(3);
+    Worker1 together(4096), single(4096);
+    std::mt19937 random(7);
+    for (int round = 0; round < 200; ++round) {
+        const std::size_t count = 1 + random() % max_burst;
+        std::vector<Bytes> frames;
+        for (std::size_t i = 0; i < count; ++i) {
+            Bytes frame = client_frame(static_cast<std::uint16_t>(1000 + random() % 500),
+                                       random() % 4 == 0 ? 0x02 : 0x10);
+            if (random() % 5 == 0) frame[random() % frame.size()] ^= 0xff;
+            frames.push_back(frame);
+        }
+        std::vector<Packet> packets;
+        std::vector<Bytes> buffers(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            buffers[i] = filled(64, 0) + frames[i];
+            packets.push_back({.data = buffers[i].data() + 64,
+                               .contiguous = static_cast<std::uint32_t>(frames[i].size()),
+                               .length = static_cast<std::uint32_t>(frames[i].size()),
+                               .headroom = 64});
+        }
+        std::vector<Verdict> verdicts(count);
+        together.pipeline.process(world.tables, packets, verdicts, Tick{1});
+        for (std::size_t i = 0; i < count; ++i) {
+            const Verdict one = single.run(world.tables, frames[i], Tick{1});
+            REQUIRE(verdicts[i].action == one.action);
+            if (one.action == Action::drop) REQUIRE(verdicts[i].reason == one.reason);
+            REQUIRE(Bytes(packets[i].data, packets[i].data + packets[i].length) == single.sent);
+        }
+    }
+    CHECK(together.traffic->services[3].packets.read() ==
+          single.traffic->services[3].packets.read());
+    CHECK(together.traffic->services[3].active_flows.read() ==
+          single.traffic->services[3].active_flows.read());
+}
+
+TEST_CASE("service and backend counters agree with what was sent", "[dataplane]") {
+    World1 world(3);
+    Worker1 worker;
+    std::uint64_t bytes = 0;
+    for (int i = 0; i < 100; ++i) {
+        const Bytes frame = client_frame(static_cast<std::uint16_t>(3000 + i));
+        REQUIRE(worker.run(world.tables, frame).action == Action::send);
+        bytes += frame.size() - 14;
+    }
+    std::uint64_t packets = 0, backend_bytes = 0;
+    for (std::size_t id = 100; id < 103; ++id) {
+        packets += worker.traffic->backends[id].packets.read();
+        backend_bytes += worker.traffic->backends[id].bytes.read();
+    }
+    CHECK(packets == 100);
+    CHECK(backend_bytes == bytes);
+    CHECK(worker.traffic->services[3].packets.read() == 100);
+    CHECK(worker.traffic->services[3].bytes.read() == bytes);
+}
+
+TEST_CASE("every drop reason has its own name and a sentence", "[dataplane]") {
+    std::set<std::string_view> names;
+    for (const DropReasonText& text : drop_reasons) {
+        CHECK(names.insert(text.name).second);
+        CHECK(text.help.size() > 20);
+        CHECK(text.help.back() == '.');
+    }
+    CHECK(names.size() == drop_reason_count);
+    CHECK(drop_reasons[static_cast<std::size_t>(DropReason::no_backend)].name == "no_backend");
+    CHECK(drop_reasons[static_cast<std::size_t>(DropReason::mbuf_exhausted)].name ==
+          "mbuf_exhausted");
+}
+
+TEST_CASE("every packet of a flow has one owner, and owners share the flows evenly",
+          "[dataplane][steer]") {
+    const HashSecret secret{{5, 6, 7, 8}};
+    const std::vector<std::uint16_t> vlans{0};
+    for (const std::uint32_t workers : {1U, 2U, 3U, 7U}) {
+        std::vector<std::uint32_t> owned(workers);
+        for (int i = 0; i < 7000; ++i) {
+            const auto port = static_cast<std::uint16_t>(i + 1);
+            std::vector<Bytes> frames{client_frame(port, 0x02), client_frame(port, 0x10),
+                                      client_frame(port, 0x11)};
+            std::vector<Packet> packets;
+            for (Bytes& frame : frames)
+                packets.push_back({.data = frame.data(),
+                                   .contiguous = static_cast<std::uint32_t>(frame.size()),
+                                   .length = static_cast<std::uint32_t>(frame.size())});
+            std::vector<std::uint32_t> owners(packets.size(), 99);
+            steer(packets, owners, workers, vlans, secret);
+            REQUIRE(owners[0] < workers);
+            REQUIRE(owners[1] == owners[0]);
+            REQUIRE(owners[2] == owners[0]);
+            ++owned[owners[0]];
+        }
+        for (const std::uint32_t flows : owned) {
+            CHECK(flows * workers > 7000 * 0.85);
+            CHECK(flows * workers < 7000 * 1.15);
+        }
+    }
+}
+
+TEST_CASE("first and later fragments of a datagram have one owner", "[dataplane][steer]") {
+    const HashSecret secret{{5, 6, 7, 8}};
+    const std::vector<std::uint16_t> vlans{0};
+    for (int i = 0; i < 100; ++i) {
+        const std::string source = "198.18.1." + std::to_string(i);
+        Bytes first = Ethernet{.destination = "02:00:00:00:00:05", .source = "02:00:00:00:00:c1"} /
+                      (Ip4{.source = source, .destination = "203.0.113.10", .fragment = 0x2000} /
+                       (Tcp{} / filled(12)));
+        Bytes later =
+            Ethernet{.destination = "02:00:00:00:00:05", .source = "02:00:00:00:00:c1"} /
+            (Ip4{.source = source, .destination = "203.0.113.10", .fragment = 4} / filled(40));
+        std::vector<Packet> packets;
+        for (Bytes* frame : {&first, &later})
+            packets.push_back({.data = frame->data(),
+                               .contiguous = static_cast<std::uint32_t>(frame->size()),
+                               .length = static_cast<std::uint32_t>(frame->size())});
+        std::vector<std::uint32_t> owners(2);
+        steer(packets, owners, 5, vlans, secret);
+        REQUIRE(owners[0] == owners[1]);
+    }
+}
