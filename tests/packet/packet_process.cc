@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The packet cases through process(): no DPDK, no EAL, heap buffers of the exact size, so that a
+// sanitizer sees every byte read or written outside.
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+
+#include <catch2/catch.hpp>
+
+#include "lib/control/compile.hh"
+#include "lib/control/config.hh"
+#include "lib/dataplane/process.hh"
+#include "tests/packet/configuration.hh"
+#include "tests/packet/main.hh"
+
+using namespace weir;
+using namespace weir::test;
+
+namespace {
+
+std::unique_ptr<const Tables> tables_of(const std::string& text) {
+    ConfigResult result = parse_config(text, "packet.toml");
+    if (!result.config) throw std::runtime_error(to_string(result.errors.front()));
+    weir::World world;
+    world.config = std::make_shared<const Config>(std::move(*result.config));
+    for (const std::string& mac : {net::wan_mac, net::lan_mac, net::tagged_mac})
+        world.ports.push_back({.mac = *parse_mac(mac), .has_tap = true});
+    world.generation = 1;
+    Registry registry;
+    if (const auto adopted = registry.adopt(*world.config); !adopted)
+        throw std::runtime_error(adopted.error().message);
+    for (const auto& key : needed_next_hops(*world.config))
+        (void)registry.next_hop(key.port, key.address);
+    return compile(nullptr, world, registry);
+}
+
+// Frame of exactly its own size behind exactly the headroom that DPDK gives.
+struct Buffer {
+    static constexpr std::uint16_t headroom = 128;
+    explicit Buffer(const Bytes& frame)
+        : bytes(new std::uint8_t[headroom + frame.size()]),
+          packet{.data = bytes.get() + headroom,
+                 .contiguous = static_cast<std::uint32_t>(frame.size()),
+                 .length = static_cast<std::uint32_t>(frame.size()),
+                 .headroom = headroom} {
+        std::copy(frame.begin(), frame.end(), packet.data);
+    }
+    std::unique_ptr<std::uint8_t[]> bytes;
+    Packet packet;
+};
+
+class Runner {
+public:
+    void operator()(const Case& one) {
+        Buffer buffer(one.frame);
+        buffer.packet.port = PortId{static_cast<std::uint8_t>(one.in)};
+        Verdict verdict;
+        pipeline_.process(*tables_, {&buffer.packet, 1}, {&verdict, 1}, Tick{1});
+        const Bytes after(buffer.packet.data, buffer.packet.data + buffer.packet.length);
+        INFO("in:\n" << hex(one.frame) << "\nout:\n" << hex(after));
+        REQUIRE(verdict.action == one.expect.action);
+        if (verdict.action == Action::drop) {
+            CHECK(name(verdict.reason) == name(one.expect.reason));
+        } else if (verdict.action == Action::punt) {
+            CHECK(verdict.punt_class == one.expect.punt);
+            CHECK(verdict.port == buffer.packet.port);
+            CHECK(after == one.frame);
+        } else {
+            CHECK(verdict.port == PortId{static_cast<std::uint8_t>(one.expect.port)});
+            CHECK(difference(one.expect, after) == "");
+        }
+    }
+
+private:
+    static std::string_view name(DropReason reason) {
+        return drop_reasons[static_cast<std::size_t>(reason)].name;
+    }
+
+    struct alignas(64) Line {
+        std::byte bytes[64];
+    };
+    static constexpr std::uint32_t entries = 4096;
+    std::unique_ptr<const Tables> tables_ = tables_of(packet_configuration({}));
+    std::vector<Line> memory_ = std::vector<Line>(FlowTable::footprint(entries) / sizeof(Line) + 1);
+    FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries};
+    LcoreCounters counters_;
+    std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
+    Pipeline pipeline_{flows_, counters_, *traffic_, HashSecret{{1, 2, 3, 4}}};
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Runner runner;
+    return run_cases(argc, argv, all_cases(), [&runner](const Case& one) { runner(one); });
+}
