@@ -223,3 +223,22 @@ TEST_CASE("an id that names a backend of another service is not followed", "[dat
     CHECK(world.tables.backend(BackendId{5000}, ServiceId{3}) == nullptr);
     CHECK(world.tables.backend(invalid_backend, ServiceId{3}) == nullptr);
 }
+
+TEST_CASE("a new flow that takes the place of an expired one keeps the counts true",
+          "[dataplane]") {
+    World1 world(2);
+    world.tables.timeouts.tcp_syn = 1000;
+    Worker1 worker(64);
+    for (std::uint32_t round = 0; round < 10; ++round) {
+        const Tick now{round * 5000};
+        for (int i = 0; i < 300; ++i) {
+            const auto port = static_cast<std::uint16_t>(1000 + round * 1000 + i);
+            (void)worker.run(world.tables, client_frame(port, syn), now);
+        }
+        CHECK(worker.traffic->services[3].active_flows.read() == worker.table.size());
+        CHECK(active(worker, 0) + active(worker, 1) == worker.table.size());
+        CHECK(worker.traffic->services[3].new_flows.read() > 50U * (round + 1));
+    }
+    worker.pipeline.sweep(worker.table.capacity(), Tick{100'000});
+    CHECK(worker.traffic->services[3].active_flows.read() == 0);
+}
