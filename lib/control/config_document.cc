@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/control/config_scan.hh"
+#include "lib/control/config_text.hh"
 
 namespace weir {
 
@@ -148,10 +149,12 @@ Result<std::string> read_whole_file(const std::string& path, std::size_t limit) 
     if (S_ISDIR(status.st_mode)) return close_with(Error{"is a directory; name the file in it"});
     if (!S_ISREG(status.st_mode)) return close_with(Error{"is not a regular file"});
 
+    const Error too_large{
+        fmt::format("is larger than {}, the most that is read", human_size(limit))};
+    if (static_cast<std::size_t>(status.st_size) > limit) return close_with(too_large);
+
     std::string text;
-    text.reserve(static_cast<std::size_t>(status.st_size) < limit
-                     ? static_cast<std::size_t>(status.st_size) + 1
-                     : 0);
+    text.reserve(static_cast<std::size_t>(status.st_size) + 1);
     char buffer[1 << 16];
     while (true) {
         const ssize_t got = read(fd, buffer, sizeof(buffer));
@@ -159,8 +162,7 @@ Result<std::string> read_whole_file(const std::string& path, std::size_t limit) 
         if (got < 0) return close_with(Error{fmt::format("cannot read: {}", std::strerror(errno))});
         if (got == 0) return close_with(std::move(text));
         if (text.size() + static_cast<std::size_t>(got) > limit) {
-            return close_with(
-                Error{fmt::format("is larger than {} MiB, the most that is read", limit >> 20)});
+            return close_with(too_large);
         }
         text.append(buffer, static_cast<std::size_t>(got));
     }

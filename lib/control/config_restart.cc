@@ -148,8 +148,8 @@ Differences compare_api(const ApiConfig& a, const ApiConfig& b) {
     Differences result("[api]");
     result.compare("socket.path", a.socket_path, b.socket_path);
     if (a.socket_mode != b.socket_mode) {
-        result.add("socket.mode", fmt::format("\"{:#05o}\"", a.socket_mode),
-                   fmt::format("\"{:#05o}\"", b.socket_mode));
+        result.add("socket.mode", fmt::format("\"{:#o}\"", a.socket_mode),
+                   fmt::format("\"{:#o}\"", b.socket_mode));
     }
     const auto http = [](const ApiConfig& api) {
         if (!api.http_host) return std::string("none");

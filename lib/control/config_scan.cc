@@ -66,30 +66,56 @@ bool is_top_array_header(std::string_view line) noexcept {
     return line.starts_with("[[") && line.substr(0, line.find(']')).find('.') == line.npos;
 }
 
+// A header whose brackets hold no key, seen from its first bracket: toml++ 3.3 asserts where it
+// should answer with an error.
+bool lacks_key(std::string_view line) noexcept {
+    const bool array = line.starts_with("[[");
+    line.remove_prefix(array ? 2 : 1);
+    const std::size_t key = line.find_first_not_of(" \t");
+    if (key == line.npos) return false;  // the parser tells of a file that ends here
+    const char c = line[key];
+    return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '_' || c == '-' || c == '"' || c == '\'' || c == ']' || (c == '[' && !array));
+}
+
 struct Scan {
     unsigned dots = 0;    // in the key or value at hand
     unsigned dotted = 0;  // keys and values with a dot, so far
     unsigned array_tables = 0;
+    unsigned depth = 0;      // of open brackets and braces
     bool line_start = true;  // only blanks since the newline
 };
 
-// The sentence when `c` at this place passes a bound, else nothing.
+// The sentence when the '.' passes a bound, else nothing.
+std::optional<std::string> step_dot(Scan& scan) {
+    if (++scan.dots == 1 && ++scan.dotted > max_dotted_keys) {
+        return fmt::format("more than {} dotted keys; write tables instead", max_dotted_keys);
+    }
+    if (scan.dots >= max_key_parts) {
+        return fmt::format("a key of more than {} parts", max_key_parts);
+    }
+    return std::nullopt;
+}
+
+// The same for the '[' of a header.
+std::optional<std::string> step_header(Scan& scan, std::string_view rest) {
+    if (lacks_key(rest)) return "a table header without a key";
+    if (is_top_array_header(rest.substr(0, 256)) && ++scan.array_tables > max_array_tables) {
+        return fmt::format("more than {} [[tables]]; at most {} services and {} ports are possible",
+                           max_array_tables, max_services, max_ports);
+    }
+    return std::nullopt;
+}
+
 std::optional<std::string> step(Scan& scan, std::string_view text, std::size_t at) {
     const char c = text[at];
-    if (c == '.') {
-        if (++scan.dots == 1 && ++scan.dotted > max_dotted_keys) {
-            return fmt::format("more than {} dotted keys; write tables instead", max_dotted_keys);
-        }
-        if (scan.dots >= max_key_parts) {
-            return fmt::format("a key of more than {} parts", max_key_parts);
-        }
-    } else if (c == '[' && scan.line_start && is_top_array_header(text.substr(at, 256))) {
-        if (++scan.array_tables > max_array_tables) {
-            return fmt::format(
-                "more than {} [[tables]]; at most {} services and {} ports are possible",
-                max_array_tables, max_services, max_ports);
-        }
+    std::optional<std::string> refused;
+    if (c == '.') refused = step_dot(scan);
+    if (c == '[' && scan.line_start && scan.depth == 0) {
+        refused = step_header(scan, text.substr(at));
     }
+    if (c == '[' || c == '{') ++scan.depth;
+    if ((c == ']' || c == '}') && scan.depth > 0) --scan.depth;
     if (c == '\n' || c == ',' || c == '=' || c == '[' || c == ']' || c == '{' || c == '}') {
         scan.dots = 0;
     }
@@ -98,7 +124,7 @@ std::optional<std::string> step(Scan& scan, std::string_view text, std::size_t a
     } else if (c != ' ' && c != '\t') {
         scan.line_start = false;
     }
-    return std::nullopt;
+    return refused;
 }
 
 }  // namespace
