@@ -28,8 +28,8 @@ namespace weir {
 class DataPlane {
 public:
     virtual ~DataPlane() = default;
-    // Takes ownership; workers read it from their next burst on. Never waits: older tables are freed
-    // when their grace period has passed.
+    // Takes ownership; workers read it from their next burst on. Never waits: older tables are
+    // freed when their grace period has passed.
     virtual void publish(std::unique_ptr<const Tables> tables) = 0;
     // Published tables, for comparison; never null after the first publish().
     [[nodiscard]] virtual const Tables* current() const = 0;
@@ -49,8 +49,9 @@ public:
 
 struct ReloadOutcome {
     bool ok = false;
-    std::uint64_t generation = 0;         // running after the reload
-    std::vector<std::string> messages;    // errors, or keys that wait for a restart
+    std::uint64_t generation = 0;       // running after the reload
+    std::vector<std::string> messages;  // errors; of a success: what the operator should know
+    bool busy = false;                  // refused unread: too many reloads wait
 };
 
 class Controller {
@@ -60,18 +61,22 @@ public:
         DataPlane* data_plane = nullptr;
         ProbeLedger* ledger = nullptr;
         std::vector<PortFacts> ports;
-        std::vector<std::string> taps;    // by PortId, empty: none
+        std::vector<std::string> taps;  // by PortId, empty: none
         std::string version, dpdk_version;
+        std::vector<std::string> warnings;  // of start-up, for `status`
         // Called with each fresh view (once a second and after each publication), for telemetry.
         std::function<void(std::shared_ptr<const InstanceView>)> on_view;
     };
-    // Publishes the first tables before it returns.
+    // Publishes the first tables before it returns. `base` and `data_plane` must outlive it.
     static Result<std::unique_ptr<Controller>> create(Setup setup, Config config);
     virtual ~Controller() = default;
 
-    // Reads `path` (empty: the running file), checks, swaps whole; `done` is called once, after the
-    // new tables are published or the error is known. Reloads run one after the other.
-    virtual void reload(const std::string& path, std::function<void(const ReloadOutcome&)> done) = 0;
+    // Reads `path` (empty: the file of the running configuration), checks, swaps whole; `done` is
+    // called once, after the new tables are published or the error is known. Reloads run one after
+    // the other, one a turn of the loop; at most 64 wait. On an error nothing changes. A success
+    // counts one generation, and clears the states that operators set (its messages name them).
+    virtual void reload(const std::string& path,
+                        std::function<void(const ReloadOutcome&)> done) = 0;
     // The API of api.hh.
     virtual void handle(const ApiRequest& request, ApiReply reply) = 0;
     // A fresh view.

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The one way to change: whatever the cause, change `world_`, then publish() or publish_soon().
+#include "lib/control/controller.hh"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+
+#include <event2/event.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "lib/control/api_routes.hh"
+#include "lib/control/flow_inspector.hh"
+#include "lib/control/health_book.hh"
+#include "lib/control/json.hh"
+#include "lib/control/log.hh"
+#include "lib/control/reload.hh"
+#include "lib/control/timer.hh"
+#include "lib/control/traffic_baseline.hh"
+#include "lib/control/view_builder.hh"
+
+namespace weir {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto coalesce = 5ms, tick_period = 1s;
+constexpr std::size_t most_waiting_reloads = 64;
+// Views after publications take at most this share of the time; the tick makes one anyway.
+constexpr int view_share = 20;
+
+class RunningController final : public Controller {
+public:
+    explicit RunningController(Setup setup);
+    ~RunningController() override;
+
+    Result<void> start(Config config);
+
+    void reload(const std::string& path, std::function<void(const ReloadOutcome&)> done) override;
+    void handle(const ApiRequest& request, ApiReply reply) override {
+        route(actions_, request, std::move(reply));
+    }
+    [[nodiscard]] std::shared_ptr<const InstanceView> view() const override;
+
+private:
+    struct WaitingReload {
+        std::string path;
+        std::function<void(const ReloadOutcome&)> done;
+    };
+
+    // Every step that can fail; on failure nothing of the running state has changed.
+    Result<void> prepare(const Config& next);
+    void adopt(std::shared_ptr<const Config> next);
+    void set_static_neighbors();
+    void set_probes();
+
+    ReloadOutcome reload_now(const std::string& path);
+    ReloadOutcome refuse(std::vector<std::string> reasons);
+    std::vector<std::string> clear_overrides();
+    void next_reload();
+
+    void publish();
+    void publish_soon();
+    void tick();
+    void show();
+
+    void on_probe(const ProbeResult& result);
+    void on_neighbor(const Registry::NextHopKey& key, const MacAddress& mac);
+    void set_state(const std::string& service, const std::string& backend, BackendState state,
+                   std::function<void()> done);
+    ApiActions make_actions();
+
+    Setup setup_;
+    DataPlane& data_plane_;
+    World world_;
+    Registry registry_;
+    HealthBook health_;
+    TrafficBaseline service_baseline_, backend_baseline_;
+    std::map<Registry::NextHopKey, MacAddress> learnt_;  // from the kernel
+    mutable ViewBuilder views_;
+
+    bool last_reload_ok_ = true;
+    std::string last_reload_error_;
+    std::deque<WaitingReload> reloads_;
+    std::vector<std::function<void()>> after_publication_;
+    const Clock::time_point started_ = Clock::now();
+    const double start_timestamp_ =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    Clock::time_point last_view_{};
+    Clock::duration view_cost_{};
+
+    Timer publish_timer_, tick_timer_, reload_timer_, view_timer_;
+    std::unique_ptr<FlowInspector> flows_;
+    std::unique_ptr<NeighborMonitor> neighbors_;
+    std::unique_ptr<Prober> prober_;
+    ApiActions actions_;
+};
+
+RunningController::RunningController(Setup setup)
+    : setup_(std::move(setup)),
+      data_plane_(*setup_.data_plane),
+      publish_timer_(setup_.base, [this] { publish(); }),
+      tick_timer_(setup_.base, [this] { tick(); }),
+      reload_timer_(setup_.base, [this] { next_reload(); }),
+      view_timer_(setup_.base, [this] { show(); }),
+      actions_(make_actions()) {
+    world_.ports = setup_.ports;
+}
+
+RunningController::~RunningController() {
+    for (const auto& waiting : reloads_) {
+        waiting.done({false, world_.generation, {"weir is stopping"}, true});
+    }
+    for (const auto& done : std::exchange(after_publication_, {}))
+        done();
+}
+
+Result<void> RunningController::start(Config config) {
+    if (auto prepared = prepare(config); !prepared) return prepared;
+    if (std::ranges::any_of(setup_.taps, [](const auto& tap) { return !tap.empty(); })) {
+        auto monitor =
+            NeighborMonitor::create(setup_.base, setup_.taps,
+                                    [this](const Registry::NextHopKey& key, const MacAddress& mac) {
+                                        on_neighbor(key, mac);
+                                    });
+        if (!monitor) return monitor.error();
+        neighbors_ = std::move(monitor).value();
+    }
+    prober_ = std::make_unique<Prober>(setup_.base, setup_.ledger,
+                                       [this](const ProbeResult& result) { on_probe(result); });
+    adopt(std::make_shared<const Config>(std::move(config)));
+    publish();
+    flows_ = std::make_unique<FlowInspector>(FlowInspector::Setup{
+        setup_.base, data_plane_.flow_mailboxes(), [this] { return data_plane_.now(); },
+        [this](BackendId id) { return registry_.backend_name(id); },
+        [this](ServiceId id) { return registry_.service_name(id); }});
+    tick_timer_.set(tick_period);
+    return {};
+}
+
+Result<void> RunningController::prepare(const Config& next) {
+    if (auto adopted = registry_.adopt(next); !adopted) return adopted;
+    auto placed = data_plane_.set_vips(vips_of(next));
+    if (placed || world_.config == nullptr) return placed;
+    // Back to what runs: both succeeded with it before.
+    const auto undone = data_plane_.set_vips(vips_of(*world_.config));
+    if (!undone) log_error("reload: cannot restore the VIPs: {}", undone.error().message);
+    if (auto back = registry_.adopt(*world_.config); !back) log_error("{}", back.error().message);
+    return placed;
+}
+
+void RunningController::adopt(std::shared_ptr<const Config> next) {
+    world_.config = std::move(next);
+    ++world_.generation;
+    for (const auto& service : world_.config->services) {
+        const auto id = registry_.service(service.name);
+        if (!id) continue;
+        service_baseline_.own(index(*id), service.name,
+                              [&] { return data_plane_.service_traffic(*id); });
+        for (const auto& backend : service.backends) {
+            const auto of = registry_.backend(service.name, backend.name);
+            if (!of) continue;
+            backend_baseline_.own(index(*of), service.name + "/" + backend.name,
+                                  [&] { return data_plane_.backend_traffic(*of); });
+        }
+    }
+    set_static_neighbors();
+    set_probes();
+}
+
+void RunningController::set_static_neighbors() {
+    const Config& config = *world_.config;
+    const auto needed = needed_next_hops(config);
+    std::vector<Registry::NextHopKey> wanted;
+    std::map<Registry::NextHopKey, MacAddress> learnt;
+    world_.neighbors.clear();
+    for (const auto& key : needed) {
+        registry_.next_hop(key.port, key.address);
+        const auto& fixed = config.ports[index(key.port)].neighbors;
+        const auto at = std::ranges::find(fixed, key.address, &StaticNeighbor::address);
+        if (at != fixed.end()) {
+            world_.neighbors[key] = at->mac;
+            continue;
+        }
+        wanted.push_back(key);
+        const auto known = learnt_.find(key);
+        if (known != learnt_.end()) world_.neighbors[key] = learnt[key] = known->second;
+    }
+    learnt_ = std::move(learnt);
+    if (neighbors_ == nullptr) return;
+    std::erase_if(wanted, [this](const auto& key) { return setup_.taps[index(key.port)].empty(); });
+    neighbors_->want(std::move(wanted));
+}
+
+void RunningController::set_probes() {
+    auto tasks = world_.overrides.empty()
+                     ? probe_tasks(*world_.config)
+                     : probe_tasks(with_overrides(*world_.config, world_.overrides));
+    health_.set_tasks(tasks, Clock::now());
+    world_.health = health_.liveness();
+    prober_->set_tasks(std::move(tasks));
+}
+
+void RunningController::reload(const std::string& path,
+                               std::function<void(const ReloadOutcome&)> done) {
+    if (reloads_.size() >= most_waiting_reloads) {
+        return done(
+            {false,
+             world_.generation,
+             {fmt::format("{} reloads wait already; try again in a moment", most_waiting_reloads)},
+             true});
+    }
+    reloads_.push_back({path, std::move(done)});
+    if (!reload_timer_.pending()) reload_timer_.set(0us);
+}
+
+void RunningController::next_reload() {
+    const WaitingReload next = std::move(reloads_.front());
+    reloads_.pop_front();
+    if (!reloads_.empty()) reload_timer_.set(0us);
+    next.done(reload_now(next.path.empty() ? world_.config->path : next.path));
+}
+
+ReloadOutcome RunningController::reload_now(const std::string& path) {
+    Candidate candidate = read_candidate(path, *world_.config);
+    if (candidate.config == nullptr) return refuse(std::move(candidate.refusals));
+    if (auto prepared = prepare(*candidate.config); !prepared) {
+        return refuse({prepared.error().message});
+    }
+    auto messages = clear_overrides();
+    adopt(std::move(candidate.config));
+    last_reload_ok_ = true;
+    last_reload_error_.clear();
+    publish();
+    log_info("reload: generation {} runs, from {}", world_.generation, path);
+    return {true, world_.generation, std::move(messages)};
+}
+
+ReloadOutcome RunningController::refuse(std::vector<std::string> reasons) {
+    last_reload_ok_ = false;
+    last_reload_error_ = reasons.empty() ? "refused" : reasons.front();
+    log_error("reload: refused, generation {} goes on: {}", world_.generation, last_reload_error_);
+    return {false, world_.generation, std::move(reasons)};
+}
+
+// The file decides again: an operator who wants a state to last writes it there.
+std::vector<std::string> RunningController::clear_overrides() {
+    std::vector<std::string> messages;
+    for (const auto& [key, state] : world_.overrides) {
+        messages.push_back(fmt::format("{}/{} follows the file again; an operator had set it to {}",
+                                       key.first, key.second, state_text(state)));
+    }
+    world_.overrides.clear();
+    return messages;
+}
+
+void RunningController::publish_soon() {
+    if (!publish_timer_.pending()) publish_timer_.set(coalesce);
+}
+
+void RunningController::publish() {
+    publish_timer_.cancel();  // this one takes what was to come
+    data_plane_.publish(compile(data_plane_.current(), world_, registry_));
+    for (const auto& done : std::exchange(after_publication_, {}))
+        done();
+    const bool affordable = Clock::now() - last_view_ >= view_share * view_cost_;
+    if (affordable && !view_timer_.pending()) view_timer_.set(0us);
+}
+
+void RunningController::tick() {
+    tick_timer_.set(tick_period);
+    process_log().flush();
+    // Only when no worker reads older tables: then a retired id is named by flow entries alone.
+    if (data_plane_.settled()) {
+        registry_.release(
+            [this](BackendId id) { return data_plane_.backend_traffic(id).active_flows != 0; });
+    }
+    show();
+}
+
+void RunningController::show() {
+    if (!setup_.on_view) return;
+    const auto begin = Clock::now();
+    setup_.on_view(view());
+    last_view_ = Clock::now();
+    view_cost_ = last_view_ - begin;
+}
+
+std::shared_ptr<const InstanceView> RunningController::view() const {
+    const auto now = Clock::now();
+    auto result = std::make_shared<InstanceView>(
+        views_.build({world_, registry_, health_, service_baseline_, backend_baseline_, data_plane_,
+                      [this](const Registry::NextHopKey& key) {
+                          return neighbors_ != nullptr ? neighbors_->state(key) : std::string();
+                      },
+                      now}));
+    result->version = setup_.version;
+    result->dpdk_version = setup_.dpdk_version;
+    result->pid = ::getpid();
+    result->start_timestamp = start_timestamp_;
+    result->uptime_seconds = std::chrono::duration<double>(now - started_).count();
+    result->last_reload_ok = last_reload_ok_;
+    result->last_reload_error = last_reload_error_;
+    result->warnings.insert(result->warnings.begin(), setup_.warnings.begin(),
+                            setup_.warnings.end());
+    if (!world_.overrides.empty()) {
+        result->warnings.push_back(
+            fmt::format("{} backends have a state that an operator set; the next reload clears it",
+                        world_.overrides.size()));
+    }
+    return result;
+}
+
+void RunningController::on_probe(const ProbeResult& result) {
+    const auto change = health_.record(result, Clock::now());
+    if (!change) return;
+    world_.health[{result.service, result.backend}] = change->to;
+    const auto line = fmt::format("health: {}/{} is {} after {:.1f} s {}: {}", result.service,
+                                  result.backend, liveness_text(change->to), change->seconds,
+                                  liveness_text(change->from), result.detail);
+    if (change->to == Liveness::down) {
+        log_warning("{}", line);
+    } else {
+        log_info("{}", line);
+    }
+    // Unknown counts as up already.
+    if (change->from != Liveness::unknown || change->to == Liveness::down) publish_soon();
+}
+
+void RunningController::on_neighbor(const Registry::NextHopKey& key, const MacAddress& mac) {
+    const auto& fixed = world_.config->ports[index(key.port)].neighbors;
+    const bool is_static =
+        std::ranges::find(fixed, key.address, &StaticNeighbor::address) != fixed.end();
+    if (is_static || !registry_.find_next_hop(key.port, key.address)) return;
+    const auto [at, fresh] = learnt_.try_emplace(key, mac);
+    if (!fresh && at->second == mac) return;
+    at->second = mac;
+    world_.neighbors[key] = mac;
+    log_info("neighbor: {} on {} is {}", to_string(key.address),
+             world_.config->ports[index(key.port)].name, to_string(mac));
+    publish_soon();
+}
+
+void RunningController::set_state(const std::string& service, const std::string& backend,
+                                  BackendState state, std::function<void()> done) {
+    const auto& services = world_.config->services;
+    const auto in = std::ranges::find(services, service, &ServiceConfig::name);
+    const auto of = std::ranges::find(in->backends, backend, &BackendConfig::name);
+    if (of->state == state) {
+        world_.overrides.erase({service, backend});
+    } else {
+        world_.overrides[{service, backend}] = state;
+    }
+    log_info("operator: {}/{} is {} until the next reload", service, backend, state_text(state));
+    set_probes();  // disabled ones are not probed
+    after_publication_.push_back(std::move(done));
+    publish_soon();
+}
+
+ApiActions RunningController::make_actions() {
+    ApiActions actions;
+    actions.view = [this] { return view(); };
+    actions.config = [this] { return world_.config; };
+    actions.reload = [this](const std::string& path, auto done) { reload(path, std::move(done)); };
+    actions.set_state = [this](const std::string& service, const std::string& backend,
+                               BackendState state, std::function<void()> done) {
+        set_state(service, backend, state, std::move(done));
+    };
+    actions.flows = [this](FlowQuery query, ApiReply reply) {
+        flows_->ask(std::move(query), std::move(reply));
+    };
+    return actions;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Controller>> Controller::create(Setup setup, Config config) {
+    auto controller = std::make_unique<RunningController>(std::move(setup));
+    if (auto started = controller->start(std::move(config)); !started) return started.error();
+    return std::unique_ptr<Controller>(std::move(controller));
+}
+
+}  // namespace weir

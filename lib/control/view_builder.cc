@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/control/view_builder.hh"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "lib/control/controller.hh"
+#include "lib/control/json.hh"
+
+namespace weir {
+namespace {
+
+using Key = HealthBook::Key;
+
+template <typename Map>
+const typename Map::mapped_type* find(const Map& map, const typename Map::key_type& key) {
+    const auto found = map.find(key);
+    return found != map.end() ? &found->second : nullptr;
+}
+
+std::string view_state(BackendState wanted, bool checked, Liveness liveness) {
+    if (wanted == BackendState::disabled) return "disabled";
+    if (checked && liveness == Liveness::down) return "down";
+    if (wanted == BackendState::drain) return "drain";
+    return checked && liveness == Liveness::unknown ? "unknown" : "up";
+}
+
+// Where the backend's packets go.
+void fill_route(const World& world, BackendView& view) {
+    const auto egress = egress_of(*world.config, view.address);
+    if (!egress) return;
+    view.next_hop = to_string(egress->next_hop);
+    view.port = world.config->ports[index(egress->port)].name;
+    view.resolved = world.neighbors.contains({egress->port, egress->next_hop});
+}
+
+NeighborView neighbor_view(const ViewSource& source, const Registry::NextHopKey& key) {
+    const PortConfig& port = source.world.config->ports[index(key.port)];
+    NeighborView view;
+    view.port = port.name;
+    view.address = to_string(key.address);
+    if (const MacAddress* mac = find(source.world.neighbors, key)) {
+        view.mac = to_string(*mac);
+        view.resolved = true;
+    }
+    const bool fixed = std::ranges::find(port.neighbors, key.address, &StaticNeighbor::address) !=
+                       port.neighbors.end();
+    view.source = fixed ? "static" : "kernel";
+    view.state = fixed ? "PERMANENT" : source.neighbor_state(key);
+    if (view.state.empty()) view.state = "NONE";
+    return view;
+}
+
+}  // namespace
+
+bool can_occur(DropReason reason) noexcept {
+    switch (reason) {
+        case DropReason::frag_bad:
+        case DropReason::frag_table_full:
+        case DropReason::icmp_bad:
+        case DropReason::new_flow_limited:
+        case DropReason::nat_ports_exhausted:
+        case DropReason::policy_denied:
+        case DropReason::rate_limited:
+            return false;
+        default:
+            return true;
+    }
+}
+
+const std::vector<std::uint32_t>& ViewBuilder::slot_counts(
+    const std::shared_ptr<const ServiceTable>& table) {
+    SlotCounts& counts = slots_[table->name];
+    if (counts.table == table) return counts.by_seat;
+    counts.table = table;
+    counts.by_seat.assign(table->seats.size(), 0);
+    for (const Seat seat : table->slots) {
+        if (seat != no_seat) ++counts.by_seat[seat];
+    }
+    return counts.by_seat;
+}
+
+ServiceView ViewBuilder::service_view(const ViewSource& source, const ServiceConfig& service,
+                                      const std::shared_ptr<const ServiceTable>& table) {
+    ServiceView view;
+    view.name = service.name;
+    view.vip = to_string(service.key.vip);
+    view.protocol = protocol_text(service.key.protocol);
+    view.ports = port_range_text(service.key);
+    view.forward = forward_text(service.forward);
+    view.health = service.health;
+    view.family = service.key.vip.family == Family::v4 ? "ipv4" : "ipv6";
+    view.table_size = service.table_size;
+    if (const auto id = source.registry.service(service.name)) {
+        view.traffic = source.services.since(index(*id), source.data_plane.service_traffic(*id));
+    }
+    view.backends.reserve(service.backends.size());
+    for (const auto& backend : service.backends) {
+        const Key key{service.name, backend.name};
+        const BackendState* forced = find(source.world.overrides, key);
+        const Liveness* liveness = find(source.world.health, key);
+        BackendView& one = view.backends.emplace_back();
+        one.name = backend.name;
+        one.address = backend.address;
+        one.weight = backend.weight;
+        one.configured = state_text(backend.state);
+        one.state = view_state(forced != nullptr ? *forced : backend.state, liveness != nullptr,
+                               liveness != nullptr ? *liveness : Liveness::unknown);
+        one.check_detail = source.health.detail(key);
+        fill_route(source.world, one);
+        if (const auto id = source.registry.backend(service.name, backend.name)) {
+            one.traffic = source.backends.since(index(*id), source.data_plane.backend_traffic(*id));
+        }
+        if (table == nullptr) continue;
+        const auto at = std::ranges::lower_bound(table->backend_names, backend.name);
+        if (at == table->backend_names.end() || *at != backend.name) continue;
+        const auto seat = static_cast<std::size_t>(at - table->backend_names.begin());
+        one.takes_new = table->live[seat];
+        one.keeps_flows = table->seats[seat].keeps_flows;
+        one.slots = slot_counts(table)[seat];
+    }
+    return view;
+}
+
+void ViewBuilder::fill_services(const ViewSource& source, const Tables& tables,
+                                InstanceView& view) {
+    std::unordered_map<std::string_view, const std::shared_ptr<const ServiceTable>*> by_name;
+    for (const auto& table : tables.services)
+        by_name[table->name] = &table;
+    for (const auto& service : source.world.config->services) {
+        const auto found = by_name.find(service.name);
+        view.services.push_back(
+            service_view(source, service, found != by_name.end() ? *found->second : nullptr));
+    }
+    std::erase_if(slots_, [&](const auto& entry) { return !by_name.contains(entry.first); });
+}
+
+InstanceView ViewBuilder::build(const ViewSource& source) {
+    InstanceView view;
+    source.data_plane.fill(view);
+    std::erase_if(view.drops, [](const DropView& drop) {
+        const auto at = std::ranges::find(drop_reasons, drop.reason, &DropReasonText::name);
+        return drop.packets == 0 && at != drop_reasons.end() &&
+               !can_occur(static_cast<DropReason>(at - drop_reasons.begin()));
+    });
+    const Config& config = *source.world.config;
+    view.name = config.system.name;
+    view.config_path = config.path;
+    view.config_generation = source.world.generation;
+    if (const Tables* tables = source.data_plane.current()) {
+        view.tables_version = tables->version;
+        fill_services(source, *tables, view);
+    }
+    for (const auto& key : needed_next_hops(config)) {
+        view.neighbors.push_back(neighbor_view(source, key));
+    }
+    view.health = source.health.views(source.now);
+    return view;
+}
+
+}  // namespace weir
