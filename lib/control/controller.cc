@@ -26,7 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto coalesce = 5ms, tick_period = 1s;
+constexpr std::chrono::milliseconds coalesce = 5ms, tick_period = 1s;
 constexpr std::size_t most_waiting_reloads = 64;
 // Views after publications take at most this share of the time; the tick makes one anyway.
 constexpr int view_share = 20;
