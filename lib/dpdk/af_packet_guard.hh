@@ -15,7 +15,8 @@ namespace weir {
 // error names the nft commands. Needs CAP_NET_ADMIN; loads libnftables' rules; cold.
 Result<void> check_ingress_dropped(const std::string& interface);
 
-// The same decision from the text of `nft -j list ruleset`. False also when the text is not JSON.
-[[nodiscard]] bool drops_ingress(std::string_view ruleset_json, std::string_view interface);
+// The same decision from the text of `nft list ruleset`. (Its JSON lacks the device in
+// nftables 1.0.6.)
+[[nodiscard]] bool drops_ingress(std::string_view ruleset, std::string_view interface);
 
 }  // namespace weir
