@@ -47,6 +47,11 @@ struct Tables {
     std::vector<NextHop> next_hops;             // by NextHopId
     std::vector<PortTable> ports;               // by PortId
 
+    // For compile() alone: what the services were made from (the configuration object, and the
+    // count of the registry's adoptions), so that it can tell that only health may differ.
+    std::shared_ptr<const void> basis;
+    std::uint64_t basis_adoptions = 0;
+
     // The entry of `id`, or nullptr when it left the configuration. `service` guards against an id
     // that was given to another service meanwhile.
     [[nodiscard]] const BackendEntry* backend(BackendId id, ServiceId service) const noexcept {

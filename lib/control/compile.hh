@@ -6,6 +6,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,25 +29,50 @@ enum class Liveness : std::uint8_t { unknown, up, down };  // unknown counts as 
 // The complete description from which tables follow. Plain values; the controller owns it.
 struct World {
     std::shared_ptr<const Config> config;
-    std::vector<PortFacts> ports;                             // by PortId
+    std::vector<PortFacts> ports;                                    // by PortId
     std::map<std::pair<std::string, std::string>, Liveness> health;  // (service, backend)
-    // Operator's `weirctl backend drain|enable|disable`, over the file's state until the next reload.
+    // Operator's `weirctl backend drain|enable|disable`, over the file's state until the next
+    // reload.
     std::map<std::pair<std::string, std::string>, BackendState> overrides;
-    std::map<Registry::NextHopKey, MacAddress> neighbors;     // resolved ones
+    std::map<Registry::NextHopKey, MacAddress> neighbors;  // resolved ones
     std::uint64_t generation = 0;
 };
 
-// Every next hop that the configuration needs (neighbours to resolve), each once.
+// How frames get to one backend: the neighbour to send to, and the outer header of a tunnel.
+struct Way {
+    Registry::NextHopKey next_hop;
+    OuterTemplate outer;  // length 0: dsr-l2
+};
+// The outer source is the egress port's tunnel_source of the backend's family, else its own address
+// towards the next hop without variation. nullopt (no_route) without an egress, for a dsr-l2
+// backend that is not in a network of the port (a gateway would send the frame back to us), and for
+// a tunnel that has no source. Pure.
+std::optional<Way> way_of(const Config& config, Forward forward, const BackendConfig& backend);
+
+// The port's own address in the narrowest network that holds `next_hop`, else its first one of that
+// family; nullopt when it has none of it. Pure.
+std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop);
+
+// Where probes of `check` connect: the check's port, else the service's when it has a single one; 0
+// when neither says (the configuration check refuses that). Pure.
+std::uint16_t probe_port(const ServiceConfig& service, const HealthConfig& check) noexcept;
+
+// Every next hop that the configuration needs (neighbours to resolve), each once, sorted. Those of
+// disabled backends are among them: an operator may enable one.
 std::vector<Registry::NextHopKey> needed_next_hops(const Config& config);
 
-// `previous` may be null. Precondition: registry.adopt(*world.config) succeeded and every needed
-// next hop has an id. `version` of the result is previous->version + 1, or 1.
-// Cost: O(services + backends) to compare, plus O(slots) for each service that changed.
+// `previous` may be null, and was compiled with the same registry. Precondition: *world.config is
+// what registry.adopt() last accepted. `version` of the result is previous->version + 1, or 1.
+// The result keeps *world.config alive.
+// Cost: O(services + backends) to compare, plus O(slots) for each service that changed; with the
+// same configuration object as `previous` the comparison looks at health and overrides alone. For
+// 10 000 services of 10 backends and one flip: about 20 ms.
 std::unique_ptr<const Tables> compile(const Tables* previous, const World& world,
                                       const Registry& registry);
 
-// Number of slots of each service that differ between two tables; by name. Services on one side
-// only count whole.
+// Number of slots of each service in `from` or `to` that lead to another backend, by service name;
+// 0 for those that did not change. Tables of different sizes: slots of `to`, each against the slot
+// of `from` that serves the middle of its hashes. Services on one side only count whole.
 std::map<std::string, std::uint32_t> changed_slots(const Tables& from, const Tables& to);
 
 }  // namespace weir

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Registry: stable dense ids for (service), (service, backend) and (port, neighbour address).
 //
-// An id that left the configuration is kept until release() is told that no flow names it any more;
-// only then may it be given out again. A name that returns before gets its old id back.
+// Services and backends: an id that left the configuration is kept until release() is told that no
+// flow names it any more; only then may it be given out again, lowest first. A name that returns
+// before gets its old id back.
+// Next hops: no flow names one, only the tables of one publication do, so ids of those that a
+// configuration no longer needs are given out again at once.
 // Control thread only.
 #pragma once
 
@@ -10,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,21 +26,32 @@ namespace weir {
 
 class Registry {
 public:
-    // Gives ids to everything that `config` names and retires what it no longer names. Fails whole
-    // (nothing changed) when a bound of ids.hh would be passed.
+    // Gives ids to everything that `config` names or needs, next hops included, and retires what it
+    // no longer names. Fails whole (nothing changed) when a bound of ids.hh would be passed.
     Result<void> adopt(const Config& config);
+    // Counts successful adopt() calls: between two of them no id of a configured name changes.
+    [[nodiscard]] std::uint64_t adoptions() const noexcept { return adoptions_; }
 
     [[nodiscard]] std::optional<ServiceId> service(const std::string& name) const;
     [[nodiscard]] std::optional<BackendId> backend(const std::string& service,
                                                    const std::string& backend) const;
-    // Id of a next hop, made on first use.
+    // Id of a next hop, made on first use and kept until the next adopt() that does not need it;
+    // invalid_next_hop when all are taken.
     NextHopId next_hop(PortId port, const IpAddress& address);
-    [[nodiscard]] std::optional<NextHopId> find_next_hop(PortId port, const IpAddress& address) const;
-    struct NextHopKey { PortId port{}; IpAddress address; auto operator<=>(const NextHopKey&) const = default; };
+    [[nodiscard]] std::optional<NextHopId> find_next_hop(PortId port,
+                                                         const IpAddress& address) const;
+    struct NextHopKey {
+        PortId port{};
+        IpAddress address;
+        auto operator<=>(const NextHopKey&) const = default;
+    };
+    // By NextHopId; a free place holds an unspecified address.
     [[nodiscard]] const std::vector<NextHopKey>& next_hops() const noexcept { return next_hops_; }
 
     // Names of an id, configured or retired; empty strings when the id is free.
-    struct BackendName { std::string service, backend; };
+    struct BackendName {
+        std::string service, backend;
+    };
     [[nodiscard]] BackendName backend_name(BackendId id) const;
     [[nodiscard]] std::string service_name(ServiceId id) const;
 
@@ -44,19 +59,42 @@ public:
     [[nodiscard]] std::uint32_t backend_limit() const noexcept;
     [[nodiscard]] std::uint32_t service_limit() const noexcept;
 
-    // Frees retired ids for which in_use(id) is false. Call when a grace period has passed since
-    // the retiring publication; in_use = "sum of active flows over the workers is not zero".
-    // Answers the ids freed, so that their counters can be taken as the new baseline.
-    std::vector<BackendId> release(const std::function<bool(BackendId)>& in_use);
+    // Frees retired backend ids for which in_use(id) is false, and retired services all of whose
+    // backends are free. Call when a grace period has passed since the retiring publication; in_use
+    // = "sum of active flows over the workers is not zero". Answers the ids freed, ascending, so
+    // that their counters can be taken as the new baseline.
+    struct Released {
+        std::vector<BackendId> backends;
+        std::vector<ServiceId> services;
+    };
+    Released release(const std::function<bool(BackendId)>& in_use);
 
 private:
-    struct Slot { std::string service, backend; bool retired = false, free = false; };
-    std::map<std::pair<std::string, std::string>, BackendId> backend_ids_;
-    std::map<std::string, ServiceId> service_ids_;
+    using Key = std::pair<std::string, std::string>;  // service, backend; services: backend empty
+    struct Slot {
+        Key name;
+        bool retired = false, free = false;
+    };
+    // Names and ids of one kind.
+    struct Space {
+        std::map<Key, std::uint32_t> ids;  // configured and retired ones
+        std::vector<Slot> slots;           // by id
+        std::set<std::uint32_t> free;
+
+        void give(const Key& name);
+        void release(std::uint32_t id);
+        [[nodiscard]] const Key* name(std::uint32_t id) const;
+    };
+
+    [[nodiscard]] Result<void> check(const Config& config,
+                                     const std::vector<NextHopKey>& hops) const;
+    void adopt_next_hops(const std::vector<NextHopKey>& hops);
+
+    Space services_, backends_;
     std::map<NextHopKey, NextHopId> next_hop_ids_;
-    std::vector<Slot> backends_;
-    std::vector<Slot> services_;
     std::vector<NextHopKey> next_hops_;
+    std::set<std::uint32_t> free_next_hops_;
+    std::uint64_t adoptions_ = 0;
 };
 
 }  // namespace weir

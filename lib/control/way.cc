@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From configuration to the way of a backend: egress, next hop, outer header, probe port.
+#include <algorithm>
+
+#include "lib/control/compile.hh"
+
+namespace weir {
+namespace {
+
+std::optional<IpPrefix> tunnel_source(const PortConfig& port, const IpAddress& next_hop) {
+    for (const IpPrefix& prefix : port.tunnel_source) {
+        if (prefix.address.family == next_hop.family) return prefix;
+    }
+    const auto own = own_address_towards(port, next_hop);
+    if (!own) return std::nullopt;
+    return IpPrefix{*own, static_cast<std::uint8_t>(own->bits())};
+}
+
+}  // namespace
+
+std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop) {
+    const IpPrefix* best = nullptr;
+    int best_length = -1;
+    for (const IpPrefix& own : port.addresses) {
+        if (own.address.family != next_hop.family) continue;
+        const int length = own.contains(next_hop) ? own.length : -1;
+        if (best != nullptr && length <= best_length) continue;
+        best = &own;
+        best_length = length;
+    }
+    if (best == nullptr) return std::nullopt;
+    return best->address;
+}
+
+std::uint16_t probe_port(const ServiceConfig& service, const HealthConfig& check) noexcept {
+    if (check.port != 0) return check.port;
+    return service.key.first_port == service.key.last_port ? service.key.first_port : 0;
+}
+
+std::optional<Way> way_of(const Config& config, Forward forward, const BackendConfig& backend) {
+    const std::optional<Egress> egress = egress_of(config, backend.address);
+    if (!egress) return std::nullopt;
+    Way way{{egress->port, egress->next_hop}, {}};
+    if (forward == Forward::dsr_l2) {
+        if (egress->next_hop != backend.address) return std::nullopt;
+        return way;
+    }
+    const auto source = tunnel_source(config.ports[index(egress->port)], egress->next_hop);
+    if (!source) return std::nullopt;
+    way.outer = make_outer_template(*source, backend.address);
+    return way;
+}
+
+std::vector<Registry::NextHopKey> needed_next_hops(const Config& config) {
+    std::vector<Registry::NextHopKey> hops;
+    for (const ServiceConfig& service : config.services) {
+        for (const BackendConfig& backend : service.backends) {
+            if (const auto way = way_of(config, service.forward, backend)) {
+                hops.push_back(way->next_hop);
+            }
+        }
+    }
+    std::ranges::sort(hops);
+    const auto repeated = std::ranges::unique(hops);
+    hops.erase(repeated.begin(), repeated.end());
+    return hops;
+}
+
+}  // namespace weir
