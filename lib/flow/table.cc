@@ -71,12 +71,14 @@ FlowTable::FlowTable(std::span<std::byte> region, std::uint32_t entries) noexcep
     entries_ = reinterpret_cast<FlowEntry*>(at);
 }
 
-FlowTable::Place FlowTable::place_of(std::uint64_t hash) const noexcept {
+[[gnu::always_inline]] inline FlowTable::Place FlowTable::place_of(
+    std::uint64_t hash) const noexcept {
     const Placement place = placement(hash, bucket_count_);
     return {buckets_ + place.first, buckets_ + place.second, place.tag};
 }
 
-FlowEntry* FlowTable::entry_at(const Place& place, unsigned slot) const noexcept {
+[[gnu::always_inline]] inline FlowEntry* FlowTable::entry_at(const Place& place,
+                                                             unsigned slot) const noexcept {
     const Bucket* bucket = slot < tags_per_bucket ? place.first : place.second;
     return entries_ + bucket->entries[slot % tags_per_bucket];
 }

@@ -107,9 +107,9 @@ inline bool ipv4_sum_is_good(const std::uint8_t* header, std::size_t length) noe
         std::memcpy(&word, header + at, sizeof word);
         sum += word;
     }
-    sum = (sum & 0xffffffff) + (sum >> 32);  // at most 15 carries, and one more of that
-    return checksum_fold(checksum_fold(static_cast<std::uint32_t>(sum)) +
-                         static_cast<std::uint32_t>(sum >> 32)) == 0xffff;
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    // A carry out of that would leave less than 16, and such a sum is not good either way.
+    return checksum_fold(static_cast<std::uint32_t>(sum)) == 0xffff;
 }
 
 // RFC 1812 5.2.2, the version and header length first: without them there is nothing to sum.

@@ -55,7 +55,7 @@ TEST_CASE("checksum: a sum may be continued after an even length", "[wire][prope
         const std::span<const std::uint8_t> all(bytes);
         REQUIRE(checksum_sum(all.subspan(cut), checksum_sum(all.first(cut))) == checksum_sum(all));
     }
-    CHECK(checksum_sum({}, 0xffffffff) == checksum_fold(0xffffffff));
+    CHECK(checksum_sum({}, 0x00010002) == 3);
 }
 
 TEST_CASE("checksum: the pseudo header sums what the RFCs list", "[wire]") {

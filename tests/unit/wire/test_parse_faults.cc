@@ -164,7 +164,11 @@ TEST_CASE("parse: IPv4 source routes and broken options", "[wire]") {
     CHECK(with({131, 0, 0, 0}) == L3Status::ip_bad_option);
     CHECK(with({7, 5, 0, 0}) == L3Status::ip_bad_option);
     CHECK(with({7, 255, 0, 0}) == L3Status::ip_bad_option);
+    CHECK(with({1, 1, 7, 4}) == L3Status::ip_bad_option);
     CHECK(with({1, 1, 1, 7}) == L3Status::ip_bad_option);  // no room for its length
+    // The same at the very end of the frame: nothing behind it may be read.
+    CHECK(l3_of(ethernet(ether_type_ipv4, ipv4({.options = {1, 1, 1, 7}}, {}))) ==
+          L3Status::ip_bad_option);
     Bytes last(40, 1);
     last[38] = 131;
     last[39] = 2;
@@ -247,6 +251,9 @@ TEST_CASE("parse: TCP data offset below 5 or past the end", "[wire]") {
     padded[34 + 12] = 0x60;
     padded.resize(80);
     CHECK(l4_of(padded) == L4Status::bad_length);
+    Bytes odd = ethernet(ether_type_ipv4, ipv4({}, tcp(1, 2, tcp_ack, 7)));
+    odd[34 + 12] = 0x70;  // one byte too long
+    CHECK(l4_of(odd) == L4Status::bad_length);
     CHECK(l4_of(ethernet(ether_type_ipv4, ipv4({}, Bytes(19, 0x50)))) == L4Status::bad_length);
     CHECK(l4_of(ethernet(ether_type_ipv4, ipv4({}, {}))) == L4Status::bad_length);
 }
