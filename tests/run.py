@@ -115,7 +115,7 @@ def pytest_folder(folder, group, limit):
     report, log = LOGS / f"{group}-pytest.xml", LOGS / f"{group}-pytest.log"
     report.unlink(missing_ok=True)
     code = run([sys.executable, "-m", "pytest", folder, "-v", "-p", "no:cacheprovider", "--tb=short",
-                f"--junitxml={report}"], log, limit)
+                f"--junitxml={report}"], log, limit, {"WEIR_TEST_LOGS": str(LOGS)})
     outcome = Outcome()
     if not report.exists():
         outcome.failed.append((str(folder), f"pytest: {code}\n{tail(log)}"))

@@ -3,6 +3,7 @@
 #
 #   TCP 80   /          the backend's name, keep-alive
 #            /healthz   204
+#            /upload    204 after a body of up to 64 MiB
 #            /file?rate=N  4 MiB that are the same everywhere, N bytes a second (0: no limit)
 #   UDP 53   the backend's name, answered from the address that was asked
 # Every HTTP answer has X-Backend: NAME.
@@ -30,8 +31,10 @@ $temporary
         listen [::]:80 backlog=16384;
         add_header X-Backend $1 always;
         default_type text/plain;
+        client_max_body_size 64m;
         location = / { return 200 "$1\n"; }
         location = /healthz { return 204; }
+        location = /upload { proxy_pass http://127.0.0.1/healthz; }
         location = /file { limit_rate \$arg_rate; root $STATE/www; }
     }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 // XDP program of the test backends: takes off the outer header of IP-in-IP tunnels.
 //
-// Kernels without the ipip, sit and ip6tnl modules cannot terminate such a tunnel. This program does,
-// on the backend's interface, for the four combinations of RFC 2003 (IPv4 in IPv4), RFC 4213 (IPv6
-// in IPv4) and RFC 2473 (IPv4 and IPv6 in IPv6): Ethernet + outer IP + inner IP becomes
+// Kernels without the ipip, sit and ip6tnl modules cannot terminate such a tunnel. This program
+// does, on the backend's interface, for the four combinations of RFC 2003 (IPv4 in IPv4), RFC 4213
+// (IPv6 in IPv4) and RFC 2473 (IPv4 and IPv6 in IPv6): Ethernet + outer IP + inner IP becomes
 // Ethernet + inner IP, and the kernel goes on as if the inner packet had arrived. All else passes.
 //
 // For tests and the demo only: it takes a tunnel from anyone, and outer fragments and outer headers
 // with options or extension headers are left alone.
+// libbpf's headers want the kernel's types before them.
+// clang-format off
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -16,6 +18,7 @@
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+// clang-format on
 
 // Packets decapsulated since the program was loaded: `scripts/testbed decapsulated` reads it.
 struct {
@@ -34,9 +37,12 @@ struct outer {
 
 static __always_inline __u16 inner_ethertype(__u8 protocol) {
     switch (protocol) {
-        case IPPROTO_IPIP: return bpf_htons(ETH_P_IP);
-        case IPPROTO_IPV6: return bpf_htons(ETH_P_IPV6);
-        default: return 0;
+        case IPPROTO_IPIP:
+            return bpf_htons(ETH_P_IP);
+        case IPPROTO_IPV6:
+            return bpf_htons(ETH_P_IPV6);
+        default:
+            return 0;
     }
 }
 
