@@ -7,6 +7,7 @@
 #include <rte_ethdev.h>
 
 #include "lib/dpdk/af_packet_guard.hh"
+#include "lib/dpdk/device.hh"
 #include "lib/dpdk/memory.hh"
 
 namespace weir {
