@@ -149,7 +149,7 @@ void wait_decided(const fs::path& socket, std::uint64_t total, BinaryResult& res
                   const Daemon& daemon, Clock::time_point deadline) {
     nlohmann::json status;
     do {
-        status = ask(socket, "status");
+        status = ask(socket, "status").at("packets");
         result.received = status.at("received");
         result.sent = status.at("sent");
         result.punted = status.at("punted");
