@@ -126,11 +126,13 @@ Node Document::root() const noexcept {
 }
 
 std::variant<Document, SyntaxError> Document::parse(std::string_view text) {
+    constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+    if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
     if (std::optional<SyntaxError> refused = scan_toml(text)) return *std::move(refused);
     toml::parse_result result = toml::parse(text);
     if (!result) {
         const toml::parse_error& error = result.error();
-        return SyntaxError{to_place(error.source()), std::string(error.description())};
+        return SyntaxError{to_place(error.source()), printable(error.description(), 300)};
     }
     return Document(std::make_unique<Tree>(Tree{std::move(result).table()}));
 }

@@ -15,29 +15,6 @@ std::vector<Problems::Problem> Problems::sorted() const {
     return result;
 }
 
-std::string printable(std::string_view text) {
-    std::string result;
-    for (const char c : text.substr(0, 60)) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-            result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        } else {
-            result += c;
-        }
-    }
-    // A code point cut in half would make the message invalid UTF-8.
-    if (text.size() > 60) {
-        while ((static_cast<unsigned char>(result.back()) & 0xc0) == 0x80)
-            result.pop_back();
-        if ((static_cast<unsigned char>(result.back()) & 0xc0) == 0xc0) result.pop_back();
-        result += "...";
-    }
-    return result;
-}
-
-std::string in_quotes(std::string_view text) {
-    return '"' + printable(text) + '"';
-}
-
 TableReader::TableReader(Node node, std::string where, Problems& problems)
     : node_(node), where_(std::move(where)), problems_(&problems) {}
 

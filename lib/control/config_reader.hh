@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "lib/control/config_document.hh"
+#include "lib/control/config_text.hh"
 #include "lib/wire/address.hh"
 
 namespace weir {
@@ -132,8 +133,5 @@ std::optional<IpAddress> element_address(Node element, std::string_view key, Pro
 std::optional<IpPrefix> element_prefix(Node element, std::string_view key, Problems& problems);
 std::optional<std::int64_t> element_integer(Node element, std::string_view key, std::int64_t min,
                                             std::int64_t max, Problems& problems);
-// Text for messages: control characters escaped, cut at 60 bytes; and the same in quotes.
-std::string printable(std::string_view text);
-std::string in_quotes(std::string_view text);
 
 }  // namespace weir

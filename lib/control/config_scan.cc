@@ -32,23 +32,6 @@ Place place_of(std::string_view text, std::size_t at) noexcept {
 // may end elsewhere for the parser, but then the parser stops at it.
 std::size_t skip_string(std::string_view text, std::size_t at) noexcept {
     const char quote = text[at];
-    const std::string_view rest = text.substr(at);
-    if (rest.size() >= 3 && rest[1] == quote && rest[2] == quote) {
-        std::size_t i = at + 3;
-        while (i < text.size()) {
-            if (quote == '"' && text[i] == '\\') {
-                i += 2;
-            } else if (text.substr(i, 3) == rest.substr(0, 3)) {
-                i += 3;
-                while (i < text.size() && text[i] == quote)
-                    ++i;  // up to two quotes may precede
-                return i;
-            } else {
-                ++i;
-            }
-        }
-        return text.size();
-    }
     for (std::size_t i = at + 1; i < text.size(); ++i) {
         if (quote == '"' && text[i] == '\\') {
             ++i;
@@ -59,6 +42,10 @@ std::size_t skip_string(std::string_view text, std::size_t at) noexcept {
         }
     }
     return text.size();
+}
+
+bool is_multi_line_string(std::string_view rest) noexcept {
+    return rest.starts_with("\"\"\"") || rest.starts_with("'''");
 }
 
 // "[[name]]" without a dot, seen from its first bracket.
@@ -110,6 +97,7 @@ std::optional<std::string> step_header(Scan& scan, std::string_view rest) {
 std::optional<std::string> step(Scan& scan, std::string_view text, std::size_t at) {
     const char c = text[at];
     std::optional<std::string> refused;
+    if (static_cast<unsigned char>(c) >= 0x80) refused = "a character beyond ASCII outside quotes";
     if (c == '.') refused = step_dot(scan);
     if (c == '[' && scan.line_start && scan.depth == 0) {
         refused = step_header(scan, text.substr(at));
@@ -136,6 +124,9 @@ std::optional<SyntaxError> scan_toml(std::string_view text) {
     Scan scan;
     for (std::size_t i = 0; i < text.size();) {
         if (text[i] == '"' || text[i] == '\'') {
+            if (is_multi_line_string(text.substr(i))) {
+                return SyntaxError{place_of(text, i), "a multi-line string; no value here is one"};
+            }
             scan.line_start = false;
             i = skip_string(text, i);
             continue;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What must be refused before the TOML parser sees it: NUL bytes, and texts whose shape costs the
-// parser its stack or time out of proportion (dotted keys of great depth or number, great numbers
-// of [[tables]]). One pass, no allocation.
+// What must be refused before the TOML parser sees it. One pass, no allocation.
+//
+// Texts whose shape costs the parser its stack or time out of proportion: dotted keys of great
+// depth or number, great numbers of [[tables]]. And what toml++ 3.3 meets with an assertion or
+// undefined behaviour instead of an error: headers without a key, and non-ASCII characters where it
+// looks for blanks (outside quotes, where TOML 1.0 has none, and in multi-line strings, which no
+// key needs).
 #pragma once
 
 #include <optional>

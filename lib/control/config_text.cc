@@ -125,4 +125,27 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
     return best ? fmt::format(" (did you mean '{}'?)", *best) : std::string();
 }
 
+std::string printable(std::string_view text, std::size_t limit) {
+    const bool cut = text.size() > limit;
+    if (cut) {
+        // Not within a code point: the message would be invalid UTF-8.
+        while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
+            --limit;
+        text = text.substr(0, limit);
+    }
+    std::string result;
+    for (const char c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+            result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        } else {
+            result += c;
+        }
+    }
+    return cut ? result + "..." : result;
+}
+
+std::string in_quotes(std::string_view text) {
+    return '"' + printable(text) + '"';
+}
+
 }  // namespace weir

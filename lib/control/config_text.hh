@@ -3,6 +3,7 @@
 // word was meant to be. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -33,5 +34,9 @@ namespace weir {
 // " (did you mean 'vip'?)" or nothing.
 [[nodiscard]] std::string did_you_mean(std::string_view word,
                                        std::span<const std::string_view> candidates);
+
+// Text for messages: control characters escaped, cut at `limit` bytes; and the same in quotes.
+[[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 60);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 
 }  // namespace weir

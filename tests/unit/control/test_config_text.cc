@@ -62,4 +62,13 @@ TEST_CASE("config text: the nearest word is guessed only when near", "[config]")
     CHECK(did_you_mean("zzz", words).empty());
 }
 
+TEST_CASE("config text: what is shown is one line of whole characters", "[config]") {
+    CHECK(printable("a\nb\x1b[31m\x7f") == "a\\x0ab\\x1b[31m\\x7f");
+    CHECK(in_quotes("\xc3\xa9") == "\"\xc3\xa9\"");
+    CHECK(printable(std::string(60, 'x')) == std::string(60, 'x'));
+    CHECK(printable(std::string(61, 'x')) == std::string(60, 'x') + "...");
+    CHECK(printable(std::string(59, 'x') + "\xc3\xa9") == std::string(59, 'x') + "...");
+    CHECK(printable(std::string(58, 'x') + "\xc3\xa9z") == std::string(58, 'x') + "\xc3\xa9...");
+}
+
 }  // namespace weir
