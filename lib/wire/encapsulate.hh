@@ -13,9 +13,11 @@ namespace weir {
 // Prepared on the control plane, read by workers; immutable once published.
 struct OuterTemplate {
     alignas(8) std::array<std::uint8_t, 40> bytes{};  // IPv4 (20) or IPv6 (40) header, lengths zero
-    std::uint8_t length = 0;         // 20 or 40; 0: no encapsulation
-    std::uint8_t entropy_bits = 0;   // low bits of the outer source address that vary per flow, 0..32
-    std::uint16_t checksum_seed = 0; // IPv4: ones' complement sum of `bytes`, not inverted, host order
+    std::uint8_t length = 0;                          // 20 or 40; 0: no encapsulation
+    std::uint8_t entropy_bits =
+        0;  // low bits of the outer source address that vary per flow, 0..32
+    std::uint16_t checksum_seed =
+        0;  // IPv4: ones' complement sum of `bytes`, not inverted, host order
 };
 
 // Outer header towards `backend`. `source`: an address or a prefix of the backend's family; the

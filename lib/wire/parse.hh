@@ -2,8 +2,9 @@
 // Frame bytes -> Parsed: where the headers lie and what they say, after every check that the rules
 // of IP ask for. Reads nothing outside the span. No state, no allocation, no exception.
 //
-// Order of checks: Ethernet and VLAN, then RFC 1812 5.2.2 for IPv4, RFC 8200 section 4 for IPv6,
-// then the transport header. The first check that fails names the status.
+// Order of checks: Ethernet and VLAN, then RFC 1812 5.2.2 for IPv4 (version and header length
+// first, as there is nothing to sum without them), RFC 8200 section 4 for IPv6, then the transport
+// header. The first check that fails names the status.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ enum class L3Status : std::uint8_t {
     l2_truncated,     // no room for the Ethernet header and its tag
     vlan_unexpected,  // a tag that the port is not configured for, or none where one is due
     ip_bad_header,    // version or header length contradict the frame
-    ip_bad_length,    // total length beyond the frame or below the header; jumbogram
+    ip_bad_length,  // total length beyond the frame or below the header; IPv6 of 64 KiB; jumbogram
     ip_bad_checksum,  // IPv4 header checksum
     ip_source_route,  // LSRR or SSRR option, IPv6 routing header type 0
     ip_bad_option,    // an IPv4 option of length 0 or 1, or past the header (drop: ip_bad_header)
@@ -39,10 +40,12 @@ enum class L4Status : std::uint8_t {
     udp_zero_checksum  // IPv6 UDP without a checksum (RFC 8200 8.1)
 };
 
-enum class NicChecksum : std::uint8_t { unknown, good, bad };  // what the NIC said of the IPv4 header
+// What the NIC said of the IPv4 header.
+enum class NicChecksum : std::uint8_t { unknown, good, bad };
 
 struct ParseOptions {
-    std::uint16_t vlan = 0;  // the port's VLAN id, 0 = untagged (a priority tag, VID 0, is accepted)
+    // The port's VLAN id, 0 = untagged. A priority tag (VID 0) is accepted on either.
+    std::uint16_t vlan = 0;
     NicChecksum ip_checksum = NicChecksum::unknown;  // software verifies only what the NIC did not
 };
 
@@ -59,7 +62,8 @@ struct Parsed {
     std::uint16_t l3_offset = 0;     // bytes from frame start
     std::uint16_t l4_offset = 0;     // bytes from frame start
     std::uint16_t ip_length = 0;     // IP header and payload, without Ethernet padding
-    std::uint16_t source_port = 0;   // host byte order
+    // Host byte order; set when l4 is ok, bad_flags or udp_zero_checksum.
+    std::uint16_t source_port = 0;
     std::uint16_t destination_port = 0;
 };
 
@@ -68,13 +72,14 @@ inline constexpr std::uint8_t tcp_fin = 0x01, tcp_syn = 0x02, tcp_rst = 0x04, tc
 inline constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58;
 
 // `frame`: the contiguous bytes from the destination MAC on. `frame_length`: of the whole frame,
-// >= frame.size(); larger when the rest lies in further segments (then only headers that lie in
-// `frame` can be parsed; at most 256 + 14 + 4 + 40 + 60 bytes are ever read).
+// >= frame.size(), else l2_truncated; larger when the rest lies in further segments (then only
+// headers that lie in `frame` can be parsed; at most 256 + 14 + 4 + 40 + 60 bytes are ever read).
 // Cost: about 20 cycles for a plain TCP/IPv4 frame whose first line is in cache.
 [[nodiscard]] Parsed parse(std::span<const std::uint8_t> frame, std::uint32_t frame_length,
                            const ParseOptions& options) noexcept;
 
-// SYN with FIN or RST, no flag at all, FIN/PSH/URG without ACK: no stack sends these.
+// SYN with FIN or RST, no flag at all, FIN without ACK, PSH or URG without ACK or SYN: no stack
+// sends these (a SYN with data, RFC 7413, may carry PSH).
 [[nodiscard]] bool tcp_flags_contradict(std::uint8_t flags) noexcept;
 
 }  // namespace weir
