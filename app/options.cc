@@ -16,9 +16,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         std::find_if(argv, argv + argc, [](const char* word) { return std::string(word) == "--"; });
     if (separator != argv + argc) options.eal.assign(separator + 1, argv + argc);
 
-    CLI::App app{"Weir: an L4 load balancer on DPDK.\n"
-                 "What follows `--` goes to DPDK's EAL as it is.",
-                 "weir"};
+    CLI::App app{
+        "Weir: an L4 load balancer on DPDK.\n"
+        "What follows `--` goes to DPDK's EAL as it is.",
+        "weir"};
     app.footer("Reload with SIGHUP or `weirctl reload`, stop with SIGTERM. See weir(8).");
     app.add_option("-c,--config", options.config, "the configuration, one TOML file")
         ->required()

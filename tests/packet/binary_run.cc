@@ -184,7 +184,8 @@ BinaryResult run_binary(const Cases& cases, Fill fill) {
     Daemon daemon(config, "weirpacket" + std::to_string(getpid()));
     daemon.wait_ready(deadline);
     wait_decided(socket, cases.size(), result, daemon, deadline);
-    for (const auto& drop : ask(socket, "drop list"))
+    const nlohmann::json drops = ask(socket, "drop list");
+    for (const auto& drop : drops.at("drops"))
         result.dropped[drop.at("reason")] = drop.at("packets");
     daemon.stop(deadline);
     result.log = daemon.log;

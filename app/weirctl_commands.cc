@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "app/weirctl_commands.hh"
+
+#include <array>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "app/weirctl_client.hh"
+#include "app/weirctl_print.hh"
+
+namespace weir::ctl {
+namespace {
+
+using nlohmann::json;
+using Arguments = std::vector<std::string>;
+
+const std::vector<Column> service_columns{{"NAME", "/name"},
+                                          {"VIP", "/vip"},
+                                          {"PROTO", "/protocol"},
+                                          {"PORT", "/port"},
+                                          {"FORWARD", "/forward"},
+                                          {"UP", "/backends_by_state/up"},
+                                          {"OF", "/backend_count"},
+                                          {"FLOWS", "/traffic/active_flows"},
+                                          {"NEW", "/traffic/new_flows"},
+                                          {"PACKETS", "/traffic/packets"},
+                                          {"BYTES", "/traffic/bytes"}};
+const std::vector<Column> backend_columns{{"SERVICE", "/service"},
+                                          {"NAME", "/name"},
+                                          {"STATE", "/state"},
+                                          {"ADDRESS", "/address"},
+                                          {"WEIGHT", "/weight"},
+                                          {"SLOTS", "/slots"},
+                                          {"FLOWS", "/traffic/active_flows"},
+                                          {"NEW", "/traffic/new_flows"},
+                                          {"PACKETS", "/traffic/packets"},
+                                          {"LAST CHECK", "/check_detail"}};
+const std::vector<Column> backend_sheet{{"service", "/service"},
+                                        {"backend", "/name"},
+                                        {"state", "/state"},
+                                        {"configured", "/configured"},
+                                        {"last check", "/check_detail"},
+                                        {"address", "/address"},
+                                        {"weight", "/weight"},
+                                        {"slots", "/slots"},
+                                        {"takes new flows", "/takes_new"},
+                                        {"keeps its flows", "/keeps_flows"},
+                                        {"port", "/port"},
+                                        {"next hop", "/next_hop"},
+                                        {"next hop known", "/resolved"},
+                                        {"active flows", "/traffic/active_flows"},
+                                        {"new flows", "/traffic/new_flows"},
+                                        {"packets", "/traffic/packets"},
+                                        {"bytes", "/traffic/bytes"}};
+const std::vector<Column> worker_columns{
+    {"NAME", "/name"},           {"LCORE", "/lcore"},        {"CPU", "/cpu"},
+    {"POLLS NIC", "/polls_nic"}, {"RECEIVED", "/received"},  {"HANDED OVER", "/handed_over"},
+    {"HANDED IN", "/handed_in"}, {"SENT", "/sent"},          {"PUNTED", "/punted"},
+    {"DROPPED", "/dropped"},     {"FLOWS", "/flow_entries"}, {"BUSY s", "/busy_seconds"}};
+const std::vector<Column> port_columns{{"NAME", "/name"},
+                                       {"UP", "/up"},
+                                       {"DRIVER", "/driver"},
+                                       {"MAC", "/mac"},
+                                       {"TAP", "/tap"},
+                                       {"MTU", "/mtu"},
+                                       {"RXQ", "/rx_queues"},
+                                       {"TXQ", "/tx_queues"},
+                                       {"RX", "/rx_packets"},
+                                       {"TX", "/tx_packets"},
+                                       {"MISSED", "/rx_missed"},
+                                       {"NOMBUF", "/rx_nombuf"},
+                                       {"TX FULL", "/tx_full"},
+                                       {"TO TAP", "/port_to_tap"},
+                                       {"FROM TAP", "/tap_to_port"}};
+const std::vector<Column> neighbor_columns{{"PORT", "/port"},     {"ADDRESS", "/address"},
+                                           {"MAC", "/mac"},       {"STATE", "/state"},
+                                           {"SOURCE", "/source"}, {"USABLE", "/resolved"}};
+const std::vector<Column> health_columns{{"SERVICE", "/service"},     {"BACKEND", "/backend"},
+                                         {"STATE", "/state"},         {"FOR s", "/since_seconds"},
+                                         {"CHECK", "/check"},         {"OK", "/successes"},
+                                         {"FAILED", "/failures"},     {"CHANGES", "/transitions"},
+                                         {"TOOK s", "/last_seconds"}, {"LAST CHECK", "/detail"}};
+const std::vector<Column> drop_columns{
+    {"REASON", "/reason"}, {"PACKETS", "/packets"}, {"MEANING", "/help"}};
+const std::vector<Column> flow_columns{
+    {"PROTO", "/protocol"},        {"SOURCE", "/source"},
+    {"PORT", "/source_port"},      {"DESTINATION", "/destination"},
+    {"PORT", "/destination_port"}, {"SERVICE", "/service"},
+    {"BACKEND", "/backend"},       {"STATE", "/state"},
+    {"EXPIRES ms", "/expires_ms"}, {"WORKER", "/worker"}};
+const std::vector<Column> status_sheet{{"name", "/name"},
+                                       {"version", "/version"},
+                                       {"DPDK", "/dpdk_version"},
+                                       {"pid", "/pid"},
+                                       {"up for s", "/uptime_seconds"},
+                                       {"configuration", "/config/path"},
+                                       {"generation", "/config/generation"},
+                                       {"last reload ok", "/config/last_reload_ok"},
+                                       {"reload error", "/config/last_reload_error"},
+                                       {"services", "/services"},
+                                       {"backends up", "/backends/up"},
+                                       {"backends unknown", "/backends/unknown"},
+                                       {"backends down", "/backends/down"},
+                                       {"backends draining", "/backends/drain"},
+                                       {"backends disabled", "/backends/disabled"},
+                                       {"ports", "/ports"},
+                                       {"workers", "/workers"},
+                                       {"flows", "/flows/entries"},
+                                       {"of at most", "/flows/capacity"},
+                                       {"packets received", "/packets/received"},
+                                       {"sent", "/packets/sent"},
+                                       {"to the kernel", "/packets/punted"},
+                                       {"dropped", "/packets/dropped"},
+                                       {"warnings", "/warnings"}};
+
+Result<std::string> backend_path(const std::string& text) {
+    const auto name = split_backend(text);
+    if (!name) return name.error();
+    return "/api/v1/backends/" + encoded(name.value().service) + "/" +
+           encoded(name.value().backend);
+}
+
+std::string flow_query(const FlowFilter& filter) {
+    std::string query = "/api/v1/flows?limit=" + std::to_string(filter.limit.value_or(100));
+    if (!filter.service.empty()) query += "&service=" + encoded(filter.service);
+    if (!filter.backend.empty()) query += "&backend=" + encoded(filter.backend);
+    if (!filter.source.empty()) query += "&src=" + encoded(filter.source);
+    return query;
+}
+
+std::string show_service(const json& service) {
+    return table(json::array({service}), service_columns, "") + "\n" +
+           table(service.at("backends"), backend_columns, "no backends");
+}
+
+// How a command asks, and how its answer looks.
+struct Handler {
+    const char* method = "GET";
+    Result<std::string> (*path)(const Arguments&, const Context&) = nullptr;
+    std::string (*print)(const json&) = nullptr;
+};
+
+struct Command {
+    Words words;
+    Handler handler;
+};
+
+Result<std::string> reload_path(const Arguments& arguments, const Context&) {
+    if (arguments.empty()) return std::string("/api/v1/reload");
+    std::error_code failed;
+    const auto absolute = std::filesystem::absolute(arguments[0], failed);
+    if (failed) return Error{fmt::format("{}: {}", arguments[0], failed.message())};
+    return "/api/v1/reload?file=" + encoded(absolute.string());
+}
+
+std::string print_reload(const json& answer) {
+    std::string text;
+    for (const auto& message : answer.at("messages"))
+        text += text_of(message) + "\n";
+    return text + fmt::format("generation {}\n", answer.at("generation").get<std::uint64_t>());
+}
+
+template <const char* Path>
+Result<std::string> fixed(const Arguments&, const Context&) {
+    return std::string(Path);
+}
+template <const char* Verb>
+Result<std::string> backend_verb(const Arguments& arguments, const Context&) {
+    auto path = backend_path(arguments[0]);
+    if (!path) return path.error();
+    return path.value() + Verb;
+}
+
+constexpr char status_at[] = "/api/v1/status", services_at[] = "/api/v1/services",
+               workers_at[] = "/api/v1/workers", ports_at[] = "/api/v1/ports",
+               neighbors_at[] = "/api/v1/neighbors", health_at[] = "/api/v1/health",
+               drops_at[] = "/api/v1/drops", config_at[] = "/api/v1/config", nothing[] = "",
+               drain[] = "/drain", enable[] = "/enable", disable[] = "/disable";
+
+std::string print_backend(const json& backend) {
+    return sheet(backend, backend_sheet);
+}
+
+const std::array commands{
+    Command{{"status", "", "", 0, 0, "is it well?"},
+            {"GET", fixed<status_at>, [](const json& a) { return sheet(a, status_sheet); }}},
+    Command{
+        {"service", "list", "", 0, 0, "every service"},
+        {"GET", fixed<services_at>,
+         [](const json& a) { return table(a.at("services"), service_columns, "no services"); }}},
+    Command{{"service", "show", "NAME", 1, 1, "one service and its backends"},
+            {"GET",
+             [](const Arguments& arguments, const Context&) {
+                 return Result<std::string>(std::string(services_at) + "/" + encoded(arguments[0]));
+             },
+             show_service}},
+    Command{
+        {"backend", "list", "[SERVICE]", 0, 1, "backends, of one service or all"},
+        {"GET",
+         [](const Arguments& arguments, const Context&) {
+             const std::string path = "/api/v1/backends";
+             return Result<std::string>(arguments.empty() ? path
+                                                          : path + "/" + encoded(arguments[0]));
+         },
+         [](const json& a) { return table(a.at("backends"), backend_columns, "no backends"); }}},
+    Command{{"backend", "show", "SERVICE/BACKEND", 1, 1, "one backend"},
+            {"GET", backend_verb<nothing>, print_backend}},
+    Command{{"backend", "drain", "SERVICE/BACKEND", 1, 1, "keep its flows, give it no new ones"},
+            {"POST", backend_verb<drain>, print_backend}},
+    Command{{"backend", "enable", "SERVICE/BACKEND", 1, 1, "active again"},
+            {"POST", backend_verb<enable>, print_backend}},
+    Command{{"backend", "disable", "SERVICE/BACKEND", 1, 1, "take its flows away too"},
+            {"POST", backend_verb<disable>, print_backend}},
+    Command{{"flow", "list", "[OPTIONS]", 0, 0,
+             "connections; --service, --backend, --src PREFIX, --limit"},
+            {"GET",
+             [](const Arguments&, const Context& context) {
+                 return Result<std::string>(flow_query(context.flows));
+             },
+             [](const json& a) {
+                 return table(a.at("flows"), flow_columns, "no flows") +
+                        (a.value("truncated", false) ? "(more; see --limit)\n" : "");
+             }}},
+    Command{{"worker", "list", "", 0, 0, "lcores that poll and work"},
+            {"GET", fixed<workers_at>,
+             [](const json& a) { return table(a.at("workers"), worker_columns, "no workers"); }}},
+    Command{{"port", "list", "", 0, 0, "ports and their counters"},
+            {"GET", fixed<ports_at>,
+             [](const json& a) { return table(a.at("ports"), port_columns, "no ports"); }}},
+    Command{
+        {"neighbor", "list", "", 0, 0, "next hops that the configuration needs"},
+        {"GET", fixed<neighbors_at>,
+         [](const json& a) { return table(a.at("neighbors"), neighbor_columns, "no neighbors"); }}},
+    Command{
+        {"health", "list", "", 0, 0, "health checks"},
+        {"GET", fixed<health_at>,
+         [](const json& a) { return table(a.at("health"), health_columns, "no health checks"); }}},
+    Command{{"drop", "list", "", 0, 0, "dropped packets by reason"},
+            {"GET", fixed<drops_at>,
+             [](const json& a) { return table(a.at("drops"), drop_columns, "no drops"); }}},
+    Command{{"reload", "", "[FILE]", 0, 1, "read the configuration again; prints the generation"},
+            {"POST", reload_path, print_reload}},
+    Command{{"config", "show", "", 0, 0, "the running configuration with its defaults"},
+            {"GET", fixed<config_at>, [](const json& a) { return a.dump(2) + "\n"; }}},
+    Command{{"backend", "weight", "SERVICE/BACKEND N", 2, 2, "", false}, {}},
+    Command{{"backend", "setup", "SERVICE/BACKEND", 1, 1, "", false}, {}},
+    Command{{"backend", "test", "SERVICE/BACKEND", 1, 1, "", false}, {}},
+    Command{{"group", "weight", "SERVICE GROUP N", 3, 3, "", false}, {}},
+    Command{{"flow", "show", "PROTO SRC:PORT DST:PORT", 3, 3, "", false}, {}},
+    Command{{"flow", "delete", "PROTO SRC:PORT DST:PORT", 3, 3, "", false}, {}},
+    Command{{"top", "", "", 0, 0, "", false}, {}},
+    Command{{"plan", "", "[FILE]", 0, 1, "", false}, {}},
+    Command{{"explain", "", "PROTO SRC:PORT DST:PORT", 3, 3, "", false}, {}},
+    Command{{"trace", "", "-n N [FILTER]", 0, 99, "", false}, {}},
+    Command{{"capture", "", "-c N -w FILE.pcapng [FILTER]", 0, 99, "", false}, {}},
+    Command{{"doctor", "", "[--config FILE]", 0, 1, "", false}, {}},
+};
+
+int failed(const Answer& answer) {
+    fmt::print(stderr, "weirctl: {}\n", answer.error);
+    if (answer.body.is_object() && answer.body.contains("messages"))
+        for (const auto& message : answer.body.at("messages"))
+            if (text_of(message) != answer.error) fmt::print(stderr, "{}\n", text_of(message));
+    return answer.kind == Answer::Kind::not_running ? exit_not_running : exit_failed;
+}
+
+}  // namespace
+
+std::span<const Words> words() {
+    static const std::vector<Words> all = [] {
+        std::vector<Words> list;
+        for (const Command& command : commands)
+            list.push_back(command.words);
+        return list;
+    }();
+    return all;
+}
+
+int run(const Context& context, const Match& match) {
+    const Handler& handler = commands.at(match.command).handler;
+    const auto path = handler.path(match.arguments, context);
+    if (!path) {
+        fmt::print(stderr, "weirctl: {}\n", path.error().message);
+        return exit_usage;
+    }
+    const Answer answer = ask(context.socket, handler.method, path.value());
+    if (context.json && answer.body.is_object()) {
+        fmt::print("{}\n", answer.body.dump(2));
+        if (answer.kind == Answer::Kind::ok) return exit_ok;
+    }
+    if (answer.kind != Answer::Kind::ok) return failed(answer);
+    fmt::print("{}", handler.print(answer.body));
+    return exit_ok;
+}
+
+}  // namespace weir::ctl
