@@ -184,22 +184,34 @@ TEST_CASE("compile: any history gives what a compile from nothing gives", "[cont
 
 TEST_CASE("compile: ids from two adoptions of one configuration are not confused", "[control]") {
     // A configuration that returns as the same object may have other next hop ids by then.
-    Config one = two_ports(), other = two_ports();
+    Config one = two_ports(), other = two_ports(), last = two_ports();
     one.services = {service("web", 1, 3)};
-    other.services = {service("web", 1, 3)};
-    for (auto& b : other.services[0].backends)
-        b.address.bytes[2] = 77;
+    other.services = {service("web", 77, 3)};
+    last.services = {service("web", 1, 3)};
+    last.services[0].backends.erase(last.services[0].backends.begin());
     Registry registry;
-    World world = world_of(one);
+    REQUIRE(registry.adopt(last).ok());
+    const World world = world_of(one);
     REQUIRE(registry.adopt(*world.config).ok());
     const auto first = compile(nullptr, world, registry);
     REQUIRE(registry.adopt(other).ok());
-    other.services[0].backends.pop_back();
-    REQUIRE(registry.adopt(other).ok());
-    (void)registry.next_hop(PortId{1}, ip("10.0.99.99"));
     REQUIRE(registry.adopt(*world.config).ok());
     const auto second = compile(first.get(), world, registry);
+    CHECK_FALSE(first->services[0]->seats[0].next_hop == second->services[0]->seats[0].next_hop);
     CHECK(same(*second, *compile(nullptr, world, registry), *world.config));
+}
+
+TEST_CASE("compile: another configuration object is read anew, whoever adopted it", "[control]") {
+    Config config = two_ports();
+    config.services = {service("web", 1, 3)};
+    Registry registry;
+    World world = world_of(config);
+    REQUIRE(registry.adopt(*world.config).ok());
+    const auto first = compile(nullptr, world, registry);
+    config.services[0].backends[1].weight = 7;  // names and next hops are those of before
+    world.config = std::make_shared<const Config>(config);
+    const auto second = compile(first.get(), world, registry);
+    CHECK(second->services[0]->members[1].weight == 7);
 }
 
 TEST_CASE("compile: one flip among 10 000 services of 10 backends builds one service",
