@@ -61,8 +61,7 @@ std::vector<Registry::NextHopKey> needed_next_hops(const Config& config) {
         }
     }
     std::ranges::sort(hops);
-    const auto repeated = std::ranges::unique(hops);
-    hops.erase(repeated.begin(), repeated.end());
+    hops.erase(std::unique(hops.begin(), hops.end()), hops.end());
     return hops;
 }
 
