@@ -106,15 +106,32 @@ std::uint64_t free_hugepage_bytes(int node, const std::string& sysfs) {
     return bytes;
 }
 
+namespace {
+
+bool mounts_hugetlbfs(const std::string& mounts) {
+    std::ifstream file(mounts);
+    for (std::string line; std::getline(file, line);)
+        if (line.find(" hugetlbfs ") != std::string::npos) return true;
+    return false;
+}
+
+}  // namespace
+
 Result<void> check_hugepages(EalOptions::Memory memory, std::uint64_t bytes,
-                             const std::string& sysfs) {
+                             const std::string& sysfs, const std::string& mounts) {
     if (memory == EalOptions::Memory::no_huge) return {};
     const std::uint64_t free = free_hugepage_bytes(-1, sysfs);
-    if (free > 0 && free >= bytes) return {};
-    return Error{fmt::format(
-        "{} MiB of huge pages are needed and {} MiB are free; reserve them with `{}`, or set "
-        "system.memory.mode = \"no-huge\"",
-        in_mebibytes(bytes), free / mebibyte, reserve_command(bytes))};
+    if (free == 0 || free < bytes)
+        return Error{fmt::format(
+            "{} MiB of huge pages are needed and {} MiB are free; reserve them with `{}`, or set "
+            "system.memory.mode = \"no-huge\"",
+            in_mebibytes(bytes), free / mebibyte, reserve_command(bytes))};
+    if (memory == EalOptions::Memory::shared && !mounts_hugetlbfs(mounts))
+        return Error{
+            "shared memory needs a mounted hugetlbfs; `mkdir -p /dev/hugepages && mount -t "
+            "hugetlbfs "
+            "nodev /dev/hugepages`, or set system.memory.mode = \"in-memory\""};
+    return {};
 }
 
 namespace {

@@ -36,9 +36,11 @@ struct EalOptions {
 
 // Free huge pages of all sizes, in bytes. `sysfs` is "/sys" except in tests. node < 0: all nodes.
 [[nodiscard]] std::uint64_t free_hugepage_bytes(int node = -1, const std::string& sysfs = "/sys");
-// Before EAL: are there enough free huge pages for `bytes`? Always ok for no_huge.
+// Before EAL: are there enough free huge pages for `bytes`, and for shared memory a hugetlbfs to
+// put their files in? Always ok for no_huge.
 Result<void> check_hugepages(EalOptions::Memory memory, std::uint64_t bytes,
-                             const std::string& sysfs = "/sys");
+                             const std::string& sysfs = "/sys",
+                             const std::string& mounts = "/proc/self/mounts");
 
 // Starts EAL with `arguments` (of eal_arguments()). Once per process, by the thread that becomes
 // the main lcore. Afterwards `sink` gets all that DPDK logs; without one, warnings and worse go to

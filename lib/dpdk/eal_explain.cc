@@ -25,6 +25,10 @@ constexpr std::array riddles{
     Riddle{"Option --no-huge is not compatible",
            "--no-huge and --in-memory exclude each other; set "
            "system.memory.mode = \"no-huge\" instead"},
+    Riddle{
+        "no mounted hugetlbfs found",
+        "shared memory needs a mounted hugetlbfs: `mkdir -p /dev/hugepages && mount -t hugetlbfs "
+        "nodev /dev/hugepages`"},
     Riddle{"Cannot get hugepage information",
            "there are no free huge pages; reserve some with `hugepages/reserve SIZE`, or set "
            "system.memory.mode = \"no-huge\""},

@@ -11,6 +11,7 @@
 
 #include "lib/dpdk/device.hh"
 #include "lib/dpdk/eal.hh"
+#include "lib/dpdk/log.hh"
 #include "lib/dpdk/output_capture.hh"
 #include "lib/dpdk/port_config.hh"
 
@@ -132,9 +133,11 @@ void Port::stop() {
 
 void Port::close() {
     if (id_ == none) return;
+    OutputCapture capture;  // libxdp complains about what it may not ask, and detaches nevertheless
     stop();
     rte_eth_dev_close(id_);
     id_ = none;
+    log_captured(capture.stop());
 }
 
 bool Port::link_up() const {

@@ -25,8 +25,11 @@ constexpr std::array hints{
     Hint{"Failed to create umem",
          "AF_XDP needs CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK (start as root) and mbufs of at most "
          "3.8 KiB: lower mtu to 3378 or less"},
-    Hint{"Failed to create xsk socket",
-         "the interface has no such queue, or another process uses it: see `ip -d link show`"},
+    Hint{
+        "Failed to create xsk socket",
+        "the interface lacks that queue, another process uses it, or an XDP program was left on "
+        "it: "
+        "see `ip -d link show`, and take the program off with `ip link set dev INTERFACE xdp off`"},
     Hint{"Failed to load custom XDP program", "correct xdp_prog in device"},
     Hint{"Device or resource busy", "another process uses it: stop that one"},
     Hint{"Expecting 'PA' IOVA mode",
@@ -49,9 +52,17 @@ constexpr std::array hints{
          "give more memory (system.memory.hugepages) or lower rings and mbufs"},
 };
 
-std::string mending(std::string_view output) {
-    for (const Hint& hint : hints)
-        if (output.find(hint.sign) != std::string_view::npos) return fmt::format("; {}", hint.mend);
+// The mending of the first hint that fits, with the device's interface in its command.
+std::string mending(std::string_view output, const std::string& device) {
+    for (const Hint& hint : hints) {
+        if (output.find(hint.sign) == std::string_view::npos) continue;
+        std::string mend = fmt::format("; {}", hint.mend);
+        constexpr std::string_view blank = "INTERFACE";
+        const std::string interface = device_argument(device, "iface");
+        if (const auto at = mend.find(blank); at != std::string::npos && !interface.empty())
+            mend.replace(at, blank.size(), interface);
+        return mend;
+    }
     return {};
 }
 
@@ -74,7 +85,7 @@ std::string explain_missing_port(const std::string& port, const std::string& dev
     const std::string name = device_name(device);
     const std::string_view words = words_about(eal_output, name);
     const std::string complaint = first_complaint(words);
-    const std::string mend = mending(words);
+    const std::string mend = mending(words, device);
     if (complaint.empty() && mend.empty())
         return fmt::format(
             "port {}: DPDK made no port of device \"{}\"; correct it, or install its driver "
@@ -89,7 +100,7 @@ std::string explain_port_failure(const std::string& port, const std::string& dev
                                  const std::string& what, const std::string& output) {
     const std::string complaint = first_complaint(output);
     const std::string reason = complaint.empty() ? "" : fmt::format(" ({})", complaint);
-    std::string mend = mending(output + "\n" + what);
+    std::string mend = mending(output + "\n" + what, device);
     if (mend.empty() && what.find(';') == std::string::npos) mend = "; correct device or profile";
     return fmt::format("port {} ({}): {}{}{}", port, device, what, reason, mend);
 }

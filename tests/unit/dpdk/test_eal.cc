@@ -109,6 +109,14 @@ TEST_CASE("huge pages: counted over sizes, and the lack of them names the comman
     REQUIRE_FALSE(lacking.ok());
     CHECK_THAT(lacking.error().message, Contains("hugepages/reserve 1045MiB"));
     CHECK(check_hugepages(EalOptions::Memory::no_huge, all + 1, sysfs).ok());
+    const std::string mounts = test::directory() + "/mounts";
+    std::ofstream(mounts) << "nodev /tmp tmpfs rw 0 0\n";
+    const auto unmounted = check_hugepages(EalOptions::Memory::shared, all, sysfs, mounts);
+    REQUIRE_FALSE(unmounted.ok());
+    CHECK_THAT(unmounted.error().message, Contains("mount -t hugetlbfs"));
+    CHECK(check_hugepages(EalOptions::Memory::in_memory, all, sysfs, mounts).ok());
+    std::ofstream(mounts) << "nodev /dev/hugepages hugetlbfs rw 0 0\n";
+    CHECK(check_hugepages(EalOptions::Memory::shared, all, sysfs, mounts).ok());
     CHECK_FALSE(check_hugepages(EalOptions::Memory::in_memory, 0, sysfs.string() + "/none").ok());
 }
 

@@ -189,6 +189,9 @@ TEST_CASE("port: a missing one says why", "[dpdk]") {
                                     "EAL: Expecting 'PA' IOVA mode but current mode is 'VA', not "
                                     "initializing\n"),
                Contains("--iova-mode=pa"));
+    CHECK_THAT(explain_port_failure("a", "net_af_xdp0,iface=hzp0", "RX queue 0 is refused",
+                                    "xsk_configure(): Failed to create xsk socket.\n"),
+               Contains("ip link set dev hzp0 xdp off"));
 }
 
 TEST_CASE("probe: missing interfaces, files, sockets and PCI devices name the mending command",
