@@ -19,9 +19,9 @@
 namespace weir {
 
 struct ApiRequest {
-    std::string method, path;                  // path without query, percent-decoded
+    std::string method, path;  // path without query, percent-decoded
     std::map<std::string, std::string> query;
-    bool may_change = false;                   // came over the Unix socket
+    bool may_change = false;  // came over the Unix socket
 };
 
 struct ApiResponse {

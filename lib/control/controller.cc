@@ -172,12 +172,10 @@ void RunningController::adopt(std::shared_ptr<const Config> next) {
 
 void RunningController::set_static_neighbors() {
     const Config& config = *world_.config;
-    const auto needed = needed_next_hops(config);
     std::vector<Registry::NextHopKey> wanted;
     std::map<Registry::NextHopKey, MacAddress> learnt;
     world_.neighbors.clear();
-    for (const auto& key : needed) {
-        registry_.next_hop(key.port, key.address);
+    for (const auto& key : needed_next_hops(config)) {
         const auto& fixed = config.ports[index(key.port)].neighbors;
         const auto at = std::ranges::find(fixed, key.address, &StaticNeighbor::address);
         if (at != fixed.end()) {
@@ -224,7 +222,7 @@ void RunningController::next_reload() {
 }
 
 ReloadOutcome RunningController::reload_now(const std::string& path) {
-    Candidate candidate = read_candidate(path, *world_.config);
+    Candidate candidate = judge(setup_.load(path), *world_.config);
     if (candidate.config == nullptr) return refuse(std::move(candidate.refusals));
     if (auto prepared = prepare(*candidate.config); !prepared) {
         return refuse({prepared.error().message});

@@ -64,6 +64,8 @@ public:
         std::vector<std::string> taps;  // by PortId, empty: none
         std::string version, dpdk_version;
         std::vector<std::string> warnings;  // of start-up, for `status`
+        // Text to configuration; tests give their own.
+        std::function<ConfigResult(const std::string& path)> load = load_config;
         // Called with each fresh view (once a second and after each publication), for telemetry.
         std::function<void(std::shared_ptr<const InstanceView>)> on_view;
     };

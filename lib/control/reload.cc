@@ -8,10 +8,9 @@
 
 namespace weir {
 
-Candidate read_candidate(const std::string& path, const Config& running) {
+Candidate judge(ConfigResult loaded, const Config& running) {
     constexpr std::size_t most_errors = 50;
     Candidate candidate;
-    ConfigResult loaded = load_config(path);
     const std::size_t shown = std::min(loaded.errors.size(), most_errors);
     for (std::size_t i = 0; i < shown; ++i) {
         candidate.refusals.push_back(to_string(loaded.errors[i]));

@@ -17,8 +17,7 @@ struct Candidate {
     std::shared_ptr<const Config> config;  // null: see refusals
     std::vector<std::string> refusals;
 };
-// Reads the file (blocking, bounded by the loader).
-Candidate read_candidate(const std::string& path, const Config& running);
+Candidate judge(ConfigResult loaded, const Config& running);
 
 // Each address of a service once, in file order.
 std::vector<IpAddress> vips_of(const Config& config);

@@ -33,8 +33,8 @@ struct BackendView {
     std::string name;
     IpAddress address;
     std::uint32_t weight = 0;
-    std::string state;      // "up" | "down" | "unknown" | "drain" | "disabled"
-    std::string configured; // "active" | "drain" | "disabled"
+    std::string state;         // "up" | "down" | "unknown" | "drain" | "disabled"
+    std::string configured;    // "active" | "drain" | "disabled"
     std::string check_detail;  // last probe's words, empty without health
     bool takes_new = false, keeps_flows = false;
     std::uint32_t slots = 0;
@@ -44,14 +44,15 @@ struct BackendView {
 };
 
 struct ServiceView {
-    std::string name, vip, protocol, ports, forward, health, family;  // ports: "443", "8000-8099", "any"
+    std::string name, vip, protocol, ports, forward, health,
+        family;  // ports: "443", "8000-8099", "any"
     std::uint32_t table_size = 0;
     std::vector<BackendView> backends;  // file order
     TrafficView traffic;
 };
 
 struct WorkerView {
-    std::string name;              // "worker0", "rx0"
+    std::string name;  // "worker0", "rx0"
     unsigned lcore = 0, cpu = 0, numa = 0;
     bool polls_nic = false, is_worker = false;
     std::uint64_t received = 0, handed_over = 0, handed_in = 0, sent = 0, punted = 0, dropped = 0;
@@ -81,8 +82,14 @@ struct DropView {
     std::uint64_t packets = 0;
 };
 
-struct PoolView { std::string name; std::uint64_t free = 0, size = 0; };
-struct RingView { std::string name; std::uint64_t used = 0, size = 0; };
+struct PoolView {
+    std::string name;
+    std::uint64_t free = 0, size = 0;
+};
+struct RingView {
+    std::string name;
+    std::uint64_t used = 0, size = 0;
+};
 
 struct InstanceView {
     std::string name, version, dpdk_version, config_path;

@@ -25,13 +25,14 @@ std::string view_state(BackendState wanted, bool checked, Liveness liveness) {
     return checked && liveness == Liveness::unknown ? "unknown" : "up";
 }
 
-// Where the backend's packets go.
-void fill_route(const World& world, BackendView& view) {
-    const auto egress = egress_of(*world.config, view.address);
-    if (!egress) return;
-    view.next_hop = to_string(egress->next_hop);
-    view.port = world.config->ports[index(egress->port)].name;
-    view.resolved = world.neighbors.contains({egress->port, egress->next_hop});
+// Where the backend's packets go; empty without a route.
+void fill_route(const World& world, Forward forward, const BackendConfig& backend,
+                BackendView& view) {
+    const auto way = way_of(*world.config, forward, backend);
+    if (!way) return;
+    view.next_hop = to_string(way->next_hop.address);
+    view.port = world.config->ports[index(way->next_hop.port)].name;
+    view.resolved = world.neighbors.contains(way->next_hop);
 }
 
 NeighborView neighbor_view(const ViewSource& source, const Registry::NextHopKey& key) {
@@ -107,7 +108,7 @@ ServiceView ViewBuilder::service_view(const ViewSource& source, const ServiceCon
         one.state = view_state(forced != nullptr ? *forced : backend.state, liveness != nullptr,
                                liveness != nullptr ? *liveness : Liveness::unknown);
         one.check_detail = source.health.detail(key);
-        fill_route(source.world, one);
+        fill_route(source.world, service.forward, backend, one);
         if (const auto id = source.registry.backend(service.name, backend.name)) {
             one.traffic = source.backends.since(index(*id), source.data_plane.backend_traffic(*id));
         }
