@@ -26,7 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds coalesce = 5ms, tick_period = 1s;
+constexpr auto coalesce = 5ms;
 constexpr std::size_t most_waiting_reloads = 64;
 // Views after publications take at most this share of the time; the tick makes one anyway.
 constexpr int view_share = 20;
@@ -136,7 +136,7 @@ Result<void> RunningController::start(Config config) {
         setup_.base, data_plane_.flow_mailboxes(), [this] { return data_plane_.now(); },
         [this](BackendId id) { return registry_.backend_name(id); },
         [this](ServiceId id) { return registry_.service_name(id); }});
-    tick_timer_.set(tick_period);
+    tick_timer_.set(setup_.period);
     return {};
 }
 
@@ -268,7 +268,7 @@ void RunningController::publish() {
 }
 
 void RunningController::tick() {
-    tick_timer_.set(tick_period);
+    tick_timer_.set(setup_.period);
     process_log().flush();
     // Only when no worker reads older tables: then a retired id is named by flow entries alone.
     if (data_plane_.settled()) {
@@ -315,7 +315,7 @@ void RunningController::on_probe(const ProbeResult& result) {
     const auto change = health_.record(result, Clock::now());
     if (!change) return;
     world_.health[{result.service, result.backend}] = change->to;
-    const auto line = fmt::format("health: {}/{} is {} after {:.1f} s {}: {}", result.service,
+    const auto line = fmt::format("health: {}/{} is {}, after {:.1f} s {}: {}", result.service,
                                   result.backend, liveness_text(change->to), change->seconds,
                                   liveness_text(change->from), result.detail);
     if (change->to == Liveness::down) {

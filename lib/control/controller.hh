@@ -4,6 +4,7 @@
 // Control thread only; nothing here blocks.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -64,6 +65,8 @@ public:
         std::vector<std::string> taps;  // by PortId, empty: none
         std::string version, dpdk_version;
         std::vector<std::string> warnings;  // of start-up, for `status`
+        // How often ids are given back and a view is made without other cause.
+        std::chrono::milliseconds period{1000};
         // Text to configuration; tests give their own.
         std::function<ConfigResult(const std::string& path)> load = load_config;
         // Called with each fresh view (once a second and after each publication), for telemetry.
