@@ -11,8 +11,11 @@ namespace weir {
 
 namespace {
 
-// Top-level [[tables]] beyond this cannot be a valid configuration.
+// Beyond these no configuration is valid. Each is far above what ids.hh allows, and low enough that
+// the parser is done in seconds.
 constexpr unsigned max_array_tables = max_services + max_ports;
+constexpr unsigned max_tables = max_backends + max_next_hops + 4 * max_services;
+constexpr unsigned max_values = 16 * max_tables;
 
 // Where the byte at `at` stands.
 Place place_of(std::string_view text, std::size_t at) noexcept {
@@ -53,22 +56,10 @@ bool is_top_array_header(std::string_view line) noexcept {
     return line.starts_with("[[") && line.substr(0, line.find(']')).find('.') == line.npos;
 }
 
-// A header whose brackets hold no key, seen from its first bracket: toml++ 3.3 asserts where it
-// should answer with an error.
-bool lacks_key(std::string_view line) noexcept {
-    const bool array = line.starts_with("[[");
-    line.remove_prefix(array ? 2 : 1);
-    const std::size_t key = line.find_first_not_of(" \t");
-    if (key == line.npos) return false;  // the parser tells of a file that ends here
-    const char c = line[key];
-    return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             c == '_' || c == '-' || c == '"' || c == '\'' || c == ']' || (c == '[' && !array));
-}
-
 struct Scan {
     unsigned dots = 0;    // in the key or value at hand
     unsigned dotted = 0;  // keys and values with a dot, so far
-    unsigned array_tables = 0;
+    unsigned array_tables = 0, tables = 0, values = 0;
     unsigned depth = 0;      // of open brackets and braces
     bool line_start = true;  // only blanks since the newline
 };
@@ -86,7 +77,7 @@ std::optional<std::string> step_dot(Scan& scan) {
 
 // The same for the '[' of a header.
 std::optional<std::string> step_header(Scan& scan, std::string_view rest) {
-    if (lacks_key(rest)) return "a table header without a key";
+    ++scan.tables;
     if (is_top_array_header(rest.substr(0, 256)) && ++scan.array_tables > max_array_tables) {
         return fmt::format("more than {} [[tables]]; at most {} services and {} ports are possible",
                            max_array_tables, max_services, max_ports);
@@ -101,6 +92,12 @@ std::optional<std::string> step(Scan& scan, std::string_view text, std::size_t a
     if (c == '.') refused = step_dot(scan);
     if (c == '[' && scan.line_start && scan.depth == 0) {
         refused = step_header(scan, text.substr(at));
+    }
+    if (c == '{') ++scan.tables;
+    if (c == '=' || c == ',') ++scan.values;
+    if (scan.tables > max_tables || scan.values > max_values) {
+        return fmt::format("too large: at most {} services and {} backends are possible",
+                           max_services, max_backends);
     }
     if (c == '[' || c == '{') ++scan.depth;
     if ((c == ']' || c == '}') && scan.depth > 0) --scan.depth;

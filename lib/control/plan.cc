@@ -230,6 +230,7 @@ void warn_memory(const Config& config, const Plan& plan, std::vector<std::string
 
 Plan make_plan(const Config& config) {
     Plan plan;
+    plan.mode = config.system.memory.mode;
     plan.lcores = plan_lcores(config.system);
     plan.ports = plan_ports(config);
     plan.rings = plan_rings(config.system);

@@ -45,6 +45,7 @@ struct Plan {
     std::uint32_t mbufs = 0;      // in each pool (one per NUMA node)
     std::uint32_t control_mbufs = 0;  // in the control lcore's own pool
     std::uint32_t mbuf_room = 0;      // bytes of data room, headroom included
+    MemoryMode mode = MemoryMode::in_memory;
     std::vector<MemoryItem> memory;
     std::uint64_t dpdk_bytes = 0;     // what EAL needs, on a machine of one NUMA node; whole 2 MiB
     std::uint64_t process_bytes = 0;  // the sum of the rest

@@ -69,7 +69,8 @@ std::string to_string(const Plan& plan) {
     write_lcores(plan, out);
     write_ports(plan, out);
     write_rings(plan, out);
-    fmt::format_to(out, "memory of DPDK\n");
+    fmt::format_to(out, "memory of DPDK, {}\n",
+                   plan.mode == MemoryMode::no_huge ? "ordinary pages" : "huge pages");
     write_memory(plan, true, plan.dpdk_bytes, out);
     fmt::format_to(out, "memory of the process\n");
     write_memory(plan, false, plan.process_bytes, out);

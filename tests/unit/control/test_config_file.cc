@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a file may be, whatever it says.
-#include <chrono>
 #include <cstdio>
-#include <fstream>
+#include <ctime>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -45,11 +44,19 @@ std::string big_config(unsigned services, unsigned backends) {
     return text;
 }
 
+// Seconds of this process's own time: the machine may have other work.
 double seconds_to_parse(const std::string& text, ConfigResult& result) {
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     result = parse_config(text, "big.toml");
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
+
+// Sanitizers make everything several times slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double bearable = 60;
+#else
+constexpr double bearable = 10;
+#endif
 
 }  // namespace
 
@@ -115,7 +122,17 @@ TEST_CASE("config file: a header without a key is an error", "[config]") {
         INFO(header);
         CHECK(errors_of(std::string("a = [\n[1],\n[[2], [\n]]]\n") + header).size() == 1);
     }
-    CHECK(errors_of("a = 1\n [ = ]\n") == Errors{"2:2: a table header without a key"});
+}
+
+TEST_CASE("config file: dates and numbers cut short are errors", "[config]") {
+    for (const char* value : {"1980-05-27T[", "1980-05-27T", "1980-05-27T10:", "10:11:12.", "1980-",
+                              "+", "0x", "0b2", "1e", "1_", "inff", "tru", "1980-13-01"}) {
+        INFO(value);
+        CHECK(errors_of(std::string("a = ") + value).size() == 1);
+    }
+    // A whole one is only of the wrong type.
+    CHECK(errors_of(with(valid_config, "mtu = 1560", "mtu = 1980-05-27")) ==
+          Errors{"17:7: 'mtu' must be an integer from 576 to 9600, not a date or time"});
 }
 
 TEST_CASE("config file: characters beyond ASCII stand in quotes and comments only", "[config]") {
@@ -177,18 +194,24 @@ TEST_CASE("config file: more than 256 MiB are not read", "[config]") {
 
 TEST_CASE("config file: bounds of services and backends, in bounded time", "[config][scale]") {
     ConfigResult result;
-    CHECK(seconds_to_parse(big_config(4, max_backends), result) < 10);
+    const auto only_error = [&](const std::string& text) {
+        CHECK(seconds_to_parse(text, result) < bearable);
+        REQUIRE(result.errors.size() == 1);
+        return result.errors[0].message;
+    };
+    CHECK(seconds_to_parse(big_config(4, max_backends), result) < bearable);
     CHECK(result.errors.empty());
-    CHECK(seconds_to_parse(big_config(4, max_backends + 1), result) < 10);
-    REQUIRE(result.errors.size() == 1);
-    CHECK(result.errors[0].message == "more than 131072 backends");
-    CHECK(seconds_to_parse(big_config(1, 65'535), result) < 10);
-    REQUIRE(result.errors.size() == 1);
-    CHECK(result.errors[0].message == "more than 65534 backends in one service");
-    CHECK(seconds_to_parse(big_config(max_services, 0), result) < 10);
+    CHECK(seconds_to_parse(big_config(max_services, 0), result) < bearable);
     CHECK(result.errors.empty());
-    CHECK(seconds_to_parse(big_config(100, 1'000'000), result) < 10);
-    REQUIRE(result.errors.size() == 1);
+    CHECK(only_error(big_config(4, max_backends + 1)) == "more than 131072 backends");
+    CHECK(only_error(big_config(1, 65'535)) == "more than 65534 backends in one service");
+    const std::string too_large =
+        "too large: at most 16384 services and 131072 backends are possible";
+    CHECK(only_error(big_config(100, 1'000'000)) == too_large);
+    std::string text = "a = [";
+    for (int i = 0; i < 10'000'000; ++i)
+        text += "1,";
+    CHECK(only_error(text) == too_large);
 }
 
 }  // namespace weir

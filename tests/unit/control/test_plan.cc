@@ -189,6 +189,12 @@ TEST_CASE("plan: the text names every lcore, port, ring and byte", "[plan]") {
     CHECK(text.find(std::to_string(plan.dpdk_bytes)) != std::string::npos);
     CHECK(text.find(std::to_string(plan.process_bytes)) != std::string::npos);
     CHECK(text.find("warning: ") == std::string::npos);
+    // hugepages/reserve reads these two lines.
+    CHECK(text.find("\nmemory of DPDK, huge pages\n") != std::string::npos);
+    CHECK(text.find(fmt::format("{} bytes", plan.dpdk_bytes)) != std::string::npos);
+    config.system.memory.mode = MemoryMode::no_huge;
+    CHECK(to_string(make_plan(config)).find("\nmemory of DPDK, ordinary pages\n") !=
+          std::string::npos);
     config.system.control_lcore = 3;
     CHECK(to_string(make_plan(config)).find("\nwarning: CPU 3 runs control") != std::string::npos);
 }
