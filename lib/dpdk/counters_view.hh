@@ -8,8 +8,8 @@
 
 namespace weir {
 
-// Fills workers, drops (every reason, in order), rings, the totals and punted_by_class; and of each
-// port that is in `view.ports` already (by PortId): tx_full and the exception path's counts.
+// Fills workers, drops (the whole list, in order), rings, the totals and punted_by_class; and of
+// each port that is in `view.ports` already (by PortId): tx_full and the exception path's counts.
 void fill_counters(const Engine& engine, InstanceView& view);
 
 // Sums over all workers.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dpdk/exception_path.hh"
 
+#include <array>
 #include <cerrno>
+#include <utility>
 
 #include <rte_ether.h>
 #include <sys/uio.h>

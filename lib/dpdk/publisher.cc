@@ -2,6 +2,7 @@
 #include "lib/dpdk/publisher.hh"
 
 #include <new>
+#include <utility>
 
 #include <rte_common.h>
 

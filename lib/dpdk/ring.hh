@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <rte_mbuf.h>
 #include <rte_ring.h>
