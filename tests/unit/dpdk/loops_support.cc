@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -44,7 +45,14 @@ void need_eal() {
         for (std::string& word : words)
             arguments.push_back(word.data());
         const bool ok = rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) >= 0;
-        if (ok) std::atexit([] { rte_eal_cleanup(); });
+        if (ok) {
+            std::atexit([] {
+                const std::string directory = rte_eal_get_runtime_dir();
+                rte_eal_cleanup();
+                std::error_code none;
+                std::filesystem::remove_all(directory, none);
+            });
+        }
         return ok;
     }();
     require(started, "EAL does not start");
