@@ -12,18 +12,20 @@ namespace weir {
 
 // Prepared on the control plane, read by workers; immutable once published.
 struct OuterTemplate {
-    alignas(8) std::array<std::uint8_t, 40> bytes{};  // IPv4 (20) or IPv6 (40) header, lengths zero
-    std::uint8_t length = 0;                          // 20 or 40; 0: no encapsulation
-    std::uint8_t entropy_bits =
-        0;  // low bits of the outer source address that vary per flow, 0..32
-    std::uint16_t checksum_seed =
-        0;  // IPv4: ones' complement sum of `bytes`, not inverted, host order
+    // IPv4 (20) or IPv6 (40) header; what write_outer() fills in is zero.
+    alignas(8) std::array<std::uint8_t, 40> bytes{};
+    std::uint8_t length = 0;  // 20 or 40; 0: no encapsulation
+    // Low bits of the outer source address that vary per flow, 0..32.
+    std::uint8_t entropy_bits = 0;
+    // IPv4: ones' complement sum of `bytes`, not inverted, host order.
+    std::uint16_t checksum_seed = 0;
 };
 
 // Outer header towards `backend`. `source`: an address or a prefix of the backend's family; the
 // bits after its length (32 at most) are taken from the flow, so that the backend's NIC can spread
 // flows by the outer header. A /32 or /128 does not vary. The all-ones and all-zeros host are not
-// avoided: the prefix is the operator's own. Outer TTL 64 (hop limit 64), IPv4: DF set, id 0.
+// avoided: the prefix is the operator's own. Families that differ: length 0. Outer TTL 64 (hop
+// limit 64), IPv4: DF set, id 0.
 OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backend) noexcept;
 
 // Writes outer.length bytes at `out` in front of an inner packet of `inner_length` bytes (its own

@@ -110,6 +110,16 @@ TEST_CASE("key: IPv4 and IPv6 keys of the same bytes are different flows", "[flo
     }
 }
 
+TEST_CASE("key: keys that differ in any bit are different flows", "[flow][property]") {
+    std::mt19937_64 random(4);
+    for (const Family family : {Family::v4, Family::v6}) {
+        const FlowKey key = random_key(random, family);
+        CHECK(key == FlowKey(key));
+        for (unsigned bit = 0; bit < bits_of(family); ++bit)
+            CHECK_FALSE(key == flip(key, bit));
+    }
+}
+
 TEST_CASE("key: slot hashes are pinned for ever", "[flow]") {
     // Computed by an independent program in Python from the text of hash.hh. A balancer of another
     // version that answers otherwise would send the flows of a cluster elsewhere.
