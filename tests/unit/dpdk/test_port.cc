@@ -18,16 +18,16 @@ using Catch::Matchers::Contains;
 namespace {
 
 MbufPools& pools() {
-    static MbufPools all = [] {
+    static MbufPools* const all = [] {
         auto made = MbufPools::create({.nodes = {0, 0},
                                        .mbufs = 8191,
                                        .control_mbufs = 255,
                                        .room = 2176,
                                        .private_bytes = 0,
                                        .prefix = "unit"});
-        return std::move(made).value();
+        return new MbufPools(std::move(made).value());  // EAL ends before static objects do
     }();
-    return all;
+    return *all;
 }
 
 std::string device(const std::string& name) {
