@@ -156,6 +156,25 @@ TEST_CASE("table: chosen collisions are bounded and hurt nobody else", "[flow]")
     CHECK(memory.table.size() == 100);
 }
 
+TEST_CASE("table: full buckets give the place of an expired flow, full table or not", "[flow]") {
+    TableInMemory memory(1000);
+    const std::uint64_t same = 0x0123456789abcdef;
+    std::uint32_t placed = 0;
+    for (;; ++placed) {
+        const auto inserted = memory.table.insert(nth_key(placed), same, start);
+        if (inserted.entry == nullptr) break;
+        inserted.entry->expires = start + (placed == 3 ? 10 : 1000);
+        inserted.entry->backend = placed;
+    }
+    REQUIRE(placed == 16);
+    CHECK(memory.table.insert(nth_key(50), same, start + 10).entry == nullptr);
+    const auto inserted = memory.table.insert(nth_key(50), same, start + 11);
+    REQUIRE(inserted.entry != nullptr);
+    CHECK(inserted.replaced);
+    CHECK(inserted.old_backend == 3);
+    CHECK(memory.table.size() == 16);
+}
+
 TEST_CASE("table: all entries fit before the first flow is refused", "[flow][property]") {
     for (const std::uint32_t workers : {1u, 2u, 7u}) {
         for (const std::uint32_t entries : {1u, 7u, 16u, 100u, 1000u, 30'000u, 500'000u}) {
