@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -166,6 +168,15 @@ listen = "[::1]:80"
     CHECK(config.services[0].key == ServiceKey{ip("192.0.2.1"), ServiceProtocol::any, 0, 65535});
     CHECK(config.api.http_host == "::1");
     CHECK(config.api.http_port == 80);
+}
+
+TEST_CASE("config: the smallest file of the reference is valid", "[config]") {
+    std::ifstream file(std::string(WEIR_SOURCE_ROOT) + "/docs/configuration.md");
+    std::string text(std::istreambuf_iterator<char>(file), {});
+    const std::string fence = "```toml\n";
+    REQUIRE(text.find(fence) != std::string::npos);
+    text = text.substr(text.find(fence) + fence.size());
+    CHECK(errors_of(text.substr(0, text.find("```"))).empty());
 }
 
 TEST_CASE("config: the example gives one error for each feature that is not built", "[config]") {
