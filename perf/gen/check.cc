@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/gen/check.hh"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "lib/wire/headers.hh"
+
+namespace weir::gen {
+
+namespace {
+
+constexpr std::array<std::string_view, verdict_count> names{
+    "right",        "other",           "length",         "ethernet",     "outer_version",
+    "outer_class",  "outer_ttl",       "outer_protocol", "outer_length", "outer_checksum",
+    "outer_source", "unknown_backend", "inner_changed",  "unknown_flow", "moved"};
+
+constexpr std::uint8_t protocol_ipv4 = 4, protocol_ipv6 = 41, outer_ttl = 64;
+
+// The header at the front of `bytes`, which are long enough.
+template <typename Header>
+Header at_front(std::span<const std::uint8_t> bytes) noexcept {
+    Header header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    return header;
+}
+
+std::array<std::uint64_t, 2> words(const std::array<std::uint8_t, 16>& bytes) noexcept {
+    std::array<std::uint64_t, 2> result;
+    std::memcpy(result.data(), bytes.data(), sizeof result);
+    return result;
+}
+
+std::uint8_t class_of(std::span<const std::uint8_t> ip) noexcept {  // two bytes are enough
+    if (ip[0] >> 4 == 4) return ip[1];
+    return static_cast<std::uint8_t>(ip[0] << 4 | ip[1] >> 4);
+}
+
+// RFC 791: the ones' complement sum over a header with its checksum is all ones.
+bool checksum_holds(std::span<const std::uint8_t> header) noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t at = 0; at < sizeof(Ipv4Header); at += 4) {
+        std::uint32_t word;
+        std::memcpy(&word, &header[at], sizeof word);
+        sum += word;
+    }
+    sum = (sum & 0xffff'ffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (sum & 0xffff) + (sum >> 16) == 0xffff;
+}
+
+}  // namespace
+
+std::string_view name_of(Verdict verdict) noexcept {
+    return names[static_cast<std::size_t>(verdict)];
+}
+
+Result<Checker> Checker::make(const Expectation& expectation, const Frames& frames,
+                              std::uint64_t flows) {
+    const auto& backends = expectation.backends;
+    if (expectation.forwarding == Forwarding::junk) return Checker(expectation, frames);
+    if (backends.empty() || backends.size() > 65'535)
+        return Error{
+            fmt::format("{} backends: name 1 to 65535 with --backend, or read them from "
+                        "a running weir with --weir",
+                        backends.size())};
+    for (const ExpectedBackend& backend : backends) {
+        if (expectation.forwarding == Forwarding::dsr_l2 && !backend.mac_known)
+            return Error{fmt::format(
+                "backend {}: dsr-l2 is checked by MAC address, and it has none", backend.name)};
+    }
+    if (expectation.forwarding == Forwarding::ipip && expectation.tunnel_sources.empty())
+        return Error{"ipip is checked by its outer source: give --tunnel-source, or --weir"};
+    Checker checker(expectation, frames);
+    checker.backend_of_.assign(flows, 0);
+    return checker;
+}
+
+Checker::Checker(const Expectation& expectation, const Frames& frames)
+    : expectation_(expectation), frames_(&frames), packets_(expectation.backends.size()) {
+    for (const IpPrefix& prefix : expectation.tunnel_sources) {
+        std::array<std::uint8_t, 16> mask{};
+        for (unsigned bit = 0; bit < prefix.length; ++bit)
+            mask[bit / 8] = static_cast<std::uint8_t>(mask[bit / 8] | 0x80 >> bit % 8);
+        Source source{words(prefix.address.bytes), words(mask), prefix.address.family};
+        for (std::size_t i = 0; i < 2; ++i)
+            source.value[i] &= source.mask[i];
+        sources_.push_back(source);
+    }
+}
+
+bool Checker::is_backend(std::uint16_t index, std::span<const std::uint8_t> frame) const noexcept {
+    const ExpectedBackend& backend = expectation_.backends[index];
+    if (backend.mac_known && std::memcmp(frame.data(), backend.mac.bytes.data(), 6) != 0)
+        return false;
+    if (expectation_.forwarding != Forwarding::ipip) return true;
+    const bool v4 = inner_at_ == sizeof(Ipv4Header);
+    if (v4 != (backend.address.family == Family::v4)) return false;
+    const std::size_t destination = ethernet_length + (v4 ? 16 : 24);
+    return std::memcmp(&frame[destination], backend.address.bytes.data(), v4 ? 4 : 16) == 0;
+}
+
+// The backend of an intact packet: the flow's own, or a known one for a flow not seen before.
+Verdict Checker::settle(std::uint32_t flow, std::span<const std::uint8_t> frame) noexcept {
+    std::uint16_t& seen = backend_of_[flow];
+    if (seen != 0 && is_backend(static_cast<std::uint16_t>(seen - 1), frame)) [[likely]] {
+        ++packets_[seen - 1u];
+        return Verdict::right;
+    }
+    for (std::size_t i = 0; i < expectation_.backends.size(); ++i) {
+        if (!is_backend(static_cast<std::uint16_t>(i), frame)) continue;
+        const bool moved = seen != 0;
+        seen = static_cast<std::uint16_t>(i + 1);
+        if (moved) return Verdict::moved;
+        ++packets_[i];
+        return Verdict::right;
+    }
+    return Verdict::unknown_backend;
+}
+
+Verdict Checker::check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept {
+    inner_at_ = v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+    if (ip.size() < inner_at_ + sizeof(Ipv4Header)) return Verdict::length;
+    if (v4 ? ip[0] != 0x45 : ip[0] >> 4 != 6) return Verdict::outer_version;
+    const auto inner = ip.subspan(inner_at_);
+    if (class_of(ip) != class_of(inner)) return Verdict::outer_class;
+    const std::uint8_t protocol = inner[0] >> 4 == 4 ? protocol_ipv4 : protocol_ipv6;
+    std::array<std::uint8_t, 16> source{};
+    if (v4) {
+        const auto header = at_front<Ipv4Header>(ip);
+        if (header.ttl != outer_ttl) return Verdict::outer_ttl;
+        if (header.protocol != protocol) return Verdict::outer_protocol;
+        if (header.total_length.host() != ip.size()) return Verdict::outer_length;
+        if (!checksum_holds(ip)) return Verdict::outer_checksum;
+        std::ranges::copy(header.source, source.begin());
+    } else {
+        const auto header = at_front<Ipv6Header>(ip);
+        if (header.hop_limit != outer_ttl) return Verdict::outer_ttl;
+        if (header.next_header != protocol) return Verdict::outer_protocol;
+        if (header.payload_length.host() != inner.size()) return Verdict::outer_length;
+        source = header.source;
+    }
+    const auto value = words(source);
+    const Family family = v4 ? Family::v4 : Family::v6;
+    for (const Source& allowed : sources_) {
+        if (allowed.family == family && (value[0] & allowed.mask[0]) == allowed.value[0] &&
+            (value[1] & allowed.mask[1]) == allowed.value[1])
+            return Verdict::right;
+    }
+    return Verdict::outer_source;
+}
+
+Verdict Checker::check(std::span<const std::uint8_t> frame) noexcept {
+    if (expectation_.forwarding == Forwarding::junk) return Verdict::other;
+    if (frame.size() < ethernet_length + sizeof(Ipv4Header)) return Verdict::length;
+    if ((frame[0] & 1) != 0) return Verdict::other;  // group address: ND, MLD, broadcast ARP
+    const auto ethernet = at_front<EthernetHeader>(frame);
+    const std::uint16_t type = ethernet.ether_type.host();
+    if (type == ether_type_arp) return Verdict::other;
+    if (type != ether_type_ipv4 && type != ether_type_ipv6) return Verdict::ethernet;
+    const bool v4 = type == ether_type_ipv4;
+    if (expectation_.forwarding != Forwarding::macfwd &&
+        ethernet.source != expectation_.weir_mac.bytes)
+        return Verdict::ethernet;
+
+    auto ip = frame.subspan(ethernet_length);
+    inner_at_ = 0;
+    if (expectation_.forwarding == Forwarding::ipip) {
+        if (const Verdict outer = check_outer(ip, v4); outer != Verdict::right) return outer;
+        ip = ip.subspan(inner_at_);
+    } else if (v4 != (frames_->blank_ip()[0] >> 4 == 4)) {
+        return Verdict::ethernet;
+    }
+    const Frames::Found found = frames_->recognise(ip);
+    if (found.match == Frames::Match::changed) return Verdict::inner_changed;
+    if (found.match == Frames::Match::unknown) return Verdict::unknown_flow;
+    return settle(found.flow, frame);
+}
+
+std::vector<std::uint64_t> Checker::flows() const {
+    std::vector<std::uint64_t> counts(expectation_.backends.size());
+    for (const std::uint16_t seen : backend_of_)
+        if (seen != 0) ++counts[seen - 1u];
+    return counts;
+}
+
+}  // namespace weir::gen

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checker: is a packet that came back what the balancer owes us? It knows the formats by itself
+// and shares nothing with the code that wrote them but the header structs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/wire/address.hh"
+#include "lib/wire/result.hh"
+#include "perf/gen/frames.hh"
+
+namespace weir::gen {
+
+// How the packet should come back. macfwd: the same packet with other MACs (testpmd). junk: nothing
+// is expected, and nothing is wrong.
+enum class Forwarding : std::uint8_t { dsr_l2, ipip, macfwd, junk };
+
+struct ExpectedBackend {
+    std::string name;
+    IpAddress address;       // outer destination of ipip
+    MacAddress mac;          // of the backend, or of the next hop towards it
+    bool mac_known = false;  // ipip and macfwd: checked only when known
+};
+
+struct Expectation {
+    Forwarding forwarding = Forwarding::dsr_l2;
+    std::vector<ExpectedBackend> backends;  // 1..65535; macfwd: one
+    std::vector<IpPrefix> tunnel_sources;   // ipip: the outer source is in one of them
+    MacAddress weir_mac;                    // source of every frame; macfwd: not checked
+};
+
+enum class Verdict : std::uint8_t {
+    right,
+    other,           // not ours: ARP, multicast; all that comes back from junk
+    length,          // shorter than its headers
+    ethernet,        // MAC addresses or EtherType
+    outer_version,   // IPv4 with options, or another version
+    outer_class,     // DSCP and ECN are not those of the inner header
+    outer_ttl,       // not 64
+    outer_protocol,  // neither 4 nor 41, or not that of the inner packet
+    outer_length,
+    outer_checksum,
+    outer_source,  // not within tunnel_source
+    unknown_backend,
+    inner_changed,  // a byte of the client's packet differs
+    unknown_flow,   // a flow that was never sent
+    moved,          // another backend than before
+    count
+};
+inline constexpr std::size_t verdict_count = static_cast<std::size_t>(Verdict::count);
+// "inner_changed"; as keys of the JSON, too.
+[[nodiscard]] std::string_view name_of(Verdict verdict) noexcept;
+
+class Checker {
+public:
+    // `frames` must outlive it. Takes two bytes a flow. Fails on an expectation that contradicts
+    // itself, such as dsr-l2 without MACs.
+    static Result<Checker> make(const Expectation& expectation, const Frames& frames,
+                                std::uint64_t flows);
+
+    // Hot. `frame` without FCS. Remembers which backend the flow had.
+    [[nodiscard]] Verdict check(std::span<const std::uint8_t> frame) noexcept;
+
+    // Right packets of each backend, in the order of the expectation.
+    [[nodiscard]] const std::vector<std::uint64_t>& packets() const noexcept { return packets_; }
+    // Flows seen at each backend.
+    [[nodiscard]] std::vector<std::uint64_t> flows() const;
+
+private:
+    explicit Checker(const Expectation& expectation, const Frames& frames);
+    struct Source {  // as two 64-bit words of the address
+        std::array<std::uint64_t, 2> value, mask;
+        Family family;
+    };
+    Verdict check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept;
+    Verdict settle(std::uint32_t flow, std::span<const std::uint8_t> frame) noexcept;
+    [[nodiscard]] bool is_backend(std::uint16_t index,
+                                  std::span<const std::uint8_t> frame) const noexcept;
+
+    Expectation expectation_;
+    const Frames* frames_;
+    std::vector<Source> sources_;
+    std::vector<std::uint16_t> backend_of_;  // by flow; 0: not seen, else index + 1
+    std::vector<std::uint64_t> packets_;
+    std::size_t inner_at_ = 0;  // outer length of the last packet
+};
+
+}  // namespace weir::gen

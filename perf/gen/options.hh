@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Options of the generator, read by CLI11.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "perf/gen/check.hh"
+
+namespace weir::gen {
+
+struct Options {
+    // The link
+    std::string device;  // vdev or PCI address with arguments; empty: memif client of `socket`
+    std::string socket = "@weir";
+    std::string memory = "auto";  // auto | in-memory | no-huge
+    unsigned cpu = 0;
+    std::vector<std::string> eal;  // what stood before "--"
+
+    // What is sent
+    std::string vip;
+    std::uint16_t port = 0;  // 0: of the service, else 80
+    std::string protocol;    // tcp | udp; empty: of the service, else tcp
+    std::uint64_t flows = 1000;
+    std::uint16_t size = 0;
+    std::optional<double> syn;  // share of SYNs; absent: the first packet of each flow
+    std::string mac;            // of the balancer's port
+    double rate = 0;            // packets a second; 0: as many as the link takes
+    double seconds = 10, warmup = 0;
+    unsigned burst = 32;
+    bool junk = false;
+
+    // What should come back
+    std::string forward;  // dsr-l2 | ipip | macfwd; empty: of the service, else dsr-l2
+    std::vector<std::string> backends, tunnel_sources;
+    std::string peer_mac;                 // macfwd: the destination that testpmd writes
+    std::string control_socket, service;  // of a running weir; empty: not asked
+    std::string weir_port;                // its port; empty: the first that is a memif
+
+    // What is told
+    bool json = false, quiet = false;
+    std::vector<unsigned> watch;  // thread ids
+    double wait = 10;             // seconds for the link to come up
+};
+
+// nullopt: CLI11 has printed help or the mistake, and `exit_code` is set.
+std::optional<Options> read_options(int argc, char** argv, int& exit_code);
+
+}  // namespace weir::gen

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/gen/traffic.hh"
+
+#include <algorithm>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+namespace weir::gen {
+
+namespace {
+
+// Nanoseconds that a thread has run: the first number of its schedstat. 0 when it is gone.
+std::uint64_t ran(const std::string& path) {
+    std::uint64_t nanoseconds = 0;
+    std::ifstream(path) >> nanoseconds;
+    return nanoseconds;
+}
+
+std::vector<std::uint64_t> ran_all(const std::vector<unsigned>& threads) {
+    std::vector<std::uint64_t> all{ran("/proc/thread-self/schedstat")};
+    for (const unsigned thread : threads)
+        all.push_back(ran(fmt::format("/proc/{}/schedstat", thread)));
+    return all;
+}
+
+}  // namespace
+
+Counts Counts::operator-(const Counts& earlier) const noexcept {
+    Counts result{offered - earlier.offered,         sent - earlier.sent,
+                  returned - earlier.returned,       bursts - earlier.bursts,
+                  full_bursts - earlier.full_bursts, {}};
+    for (std::size_t i = 0; i < verdict_count; ++i)
+        result.verdicts[i] = verdicts[i] - earlier.verdicts[i];
+    return result;
+}
+
+Traffic::Traffic(Link& link, const Frames& frames, Checker& checker, const TrafficOptions& options)
+    : link_(link),
+      frames_(frames),
+      checker_(checker),
+      options_(options),
+      hertz_(static_cast<double>(rte_get_tsc_hz())) {
+    if (options.syn >= 0)
+        syn_threshold_ =
+            static_cast<std::uint32_t>(std::min(options.syn * 4294967296.0, 4294967295.0));
+}
+
+// A share of SYNs is spread evenly: multiples of the golden ratio.
+bool Traffic::is_syn(std::uint64_t number, bool first_pass) const noexcept {
+    if (options_.syn < 0) return first_pass;
+    if (options_.syn >= 1) return true;
+    return static_cast<std::uint32_t>(number * 0x9e37'79b1u) < syn_threshold_;
+}
+
+// How many packets the rate allows now. A backlog of more than four bursts is given up: it counts
+// as offered, not as sent.
+unsigned Traffic::due(std::uint64_t now) noexcept {
+    if (options_.rate <= 0) return options_.burst;
+    tokens_ += options_.rate * static_cast<double>(now - last_due_) / hertz_;
+    last_due_ = now;
+    const double most = 4.0 * options_.burst;
+    if (tokens_ > most) {
+        const auto late = static_cast<std::uint64_t>(tokens_ - most);
+        counts_.offered += late;
+        tokens_ -= static_cast<double>(late);
+    }
+    return static_cast<unsigned>(std::min(tokens_, static_cast<double>(options_.burst)));
+}
+
+void Traffic::send() noexcept {
+    const unsigned wanted = due(rte_rdtsc());
+    if (wanted == 0) return;
+    rte_mbuf* packets[most_burst];
+    if (!link_.allocate({packets, wanted})) return;  // all still with the device
+    std::uint64_t flow = flow_;
+    bool first_pass = first_pass_;
+    for (unsigned i = 0; i < wanted; ++i) {
+        frames_.set_flow(rte_pktmbuf_mtod(packets[i], std::uint8_t*),
+                         static_cast<std::uint32_t>(flow), is_syn(counts_.sent + i, first_pass));
+        if (++flow == options_.flows) flow = 0, first_pass = false;
+    }
+    const unsigned taken = link_.send({packets, wanted});
+    counts_.offered += wanted;
+    counts_.sent += taken;
+    ++counts_.bursts;
+    if (taken == wanted) {
+        flow_ = flow;
+        first_pass_ = first_pass;
+    } else {  // the rest comes again, so that no flow is left out
+        ++counts_.full_bursts;
+        rte_pktmbuf_free_bulk(packets + taken, wanted - taken);
+        flow_ += taken;
+        while (flow_ >= options_.flows)
+            flow_ -= options_.flows, first_pass_ = false;
+    }
+    if (options_.rate > 0) tokens_ -= wanted;
+}
+
+unsigned Traffic::receive() noexcept {
+    rte_mbuf* packets[most_burst];
+    const unsigned count = link_.receive({packets, std::max(options_.burst, 64u)});
+    for (unsigned i = 0; i < count; ++i) {
+        const std::span<const std::uint8_t> frame(rte_pktmbuf_mtod(packets[i], const std::uint8_t*),
+                                                  packets[i]->data_len);
+        const Verdict verdict = packets[i]->nb_segs == 1 ? checker_.check(frame) : Verdict::length;
+        ++counts_.verdicts[static_cast<std::size_t>(verdict)];
+    }
+    counts_.returned += count;
+    if (count != 0) rte_pktmbuf_free_bulk(packets, count);
+    return count;
+}
+
+void Traffic::spin_until(std::uint64_t end, const std::atomic<bool>& stop) noexcept {
+    while (rte_rdtsc() < end && !stop.load(std::memory_order_relaxed)) {
+        receive();
+        send();
+    }
+}
+
+// Until the time is over and every flow was sent, but 60 s at most.
+void Traffic::warm_up(const std::atomic<bool>& stop) noexcept {
+    if (options_.warmup <= 0) return;
+    const std::uint64_t start = rte_rdtsc(), slice = static_cast<std::uint64_t>(hertz_ / 100);
+    const auto least = static_cast<std::uint64_t>(options_.warmup * hertz_);
+    const auto most = std::max(least, static_cast<std::uint64_t>(60 * hertz_));
+    for (std::uint64_t past = 0; past < least || (first_pass_ && past < most);
+         past = rte_rdtsc() - start) {
+        if (stop.load(std::memory_order_relaxed)) return;
+        spin_until(rte_rdtsc() + slice, stop);
+    }
+}
+
+// Until nothing came for 50 ms, but 2 s at most.
+void Traffic::drain() noexcept {
+    const auto quiet = static_cast<std::uint64_t>(hertz_ / 20);
+    const std::uint64_t start = rte_rdtsc(), most = static_cast<std::uint64_t>(2 * hertz_);
+    for (std::uint64_t last = start; rte_rdtsc() - last < quiet && rte_rdtsc() - start < most;)
+        if (receive() != 0) last = rte_rdtsc();
+}
+
+void Traffic::run(const std::function<void(const Window&)>& told, const std::atomic<bool>& stop) {
+    last_due_ = rte_rdtsc();
+    warm_up(stop);
+    const auto second = static_cast<std::uint64_t>(hertz_);
+    std::uint64_t begin = rte_rdtsc();
+    const std::uint64_t end = begin + static_cast<std::uint64_t>(options_.seconds * hertz_);
+    Counts before = counts_;
+    auto ran_before = ran_all(options_.watch);
+    while (begin + second / 20 < end && !stop.load(std::memory_order_relaxed)) {
+        spin_until(std::min(begin + second, end), stop);
+        const std::uint64_t now = rte_rdtsc();
+        const auto ran_now = ran_all(options_.watch);
+        Window window{static_cast<double>(now - begin) / hertz_, counts_ - before, {}};
+        for (std::size_t i = 0; i < ran_now.size(); ++i)
+            window.cpu_shares.push_back(static_cast<double>(ran_now[i] - ran_before[i]) / 1e9 /
+                                        window.seconds);
+        windows_.push_back(window);
+        told(window);
+        before = counts_;
+        ran_before = ran_now;
+        begin = now;
+    }
+    drain();
+}
+
+}  // namespace weir::gen
