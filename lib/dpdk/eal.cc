@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
@@ -157,6 +158,8 @@ Result<void> eal_init(const std::vector<std::string>& arguments, DpdkLogSink sin
         pointers.push_back(word.data());
     pointers.push_back(nullptr);
 
+    // Drivers write to sockets of peers that may be gone (virtio-user, memif).
+    std::signal(SIGPIPE, SIG_IGN);
     set_dpdk_log_sink(std::move(sink));
     OutputCapture capture;
     const int taken = rte_eal_init(static_cast<int>(words.size()), pointers.data());

@@ -44,7 +44,9 @@ Result<void> check_hugepages(EalOptions::Memory memory, std::uint64_t bytes,
 
 // Starts EAL with `arguments` (of eal_arguments()). Once per process, by the thread that becomes
 // the main lcore. Afterwards `sink` gets all that DPDK logs; without one, warnings and worse go to
-// stderr. On failure EAL cannot be started again in this process.
+// stderr. SIGPIPE is ignored from now on: drivers write to peers that may be gone. A vdev that
+// waits for its peer (net_virtio_user with server=1) blocks here until it comes. On failure EAL
+// cannot be started again in this process.
 Result<void> eal_init(const std::vector<std::string>& arguments, DpdkLogSink sink = {});
 // After every port is closed. Main lcore.
 void eal_cleanup();

@@ -31,6 +31,9 @@ constexpr std::array hints{
         "it: "
         "see `ip -d link show`, and take the program off with `ip link set dev INTERFACE xdp off`"},
     Hint{"Failed to load custom XDP program", "correct xdp_prog in device"},
+    Hint{"memif_connect_client(): Failed to connect",
+         "nobody listens on its socket: start the other end first, or make this end the one that "
+         "listens with role=server"},
     Hint{"Device or resource busy", "another process uses it: stop that one"},
     Hint{"Expecting 'PA' IOVA mode",
          "it is bound to a uio driver, which needs physical addresses: "

@@ -27,7 +27,7 @@ IpPrefix host_prefix(const IpAddress& address) {
 
 std::vector<IpAddress> sorted(std::vector<IpAddress> addresses) {
     std::ranges::sort(addresses);
-    addresses.erase(std::ranges::unique(addresses).begin(), addresses.end());
+    addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
     return addresses;
 }
 
