@@ -106,6 +106,8 @@ Port& Port::operator=(Port&& other) noexcept {
     rx_ip_checksum_ = other.rx_ip_checksum_;
     started_ = std::exchange(other.started_, false);
     warnings_ = std::move(other.warnings_);
+    base_ = other.base_;
+    last_ = other.last_;
     return *this;
 }
 
@@ -148,15 +150,23 @@ bool Port::link_up() const {
 
 PortStats Port::stats() const {
     rte_eth_stats raw{};
-    if (id_ == none || rte_eth_stats_get(id_, &raw) != 0) return {};
-    return {.rx_packets = raw.ipackets,
-            .rx_bytes = raw.ibytes,
-            .tx_packets = raw.opackets,
-            .tx_bytes = raw.obytes,
-            .rx_missed = raw.imissed,
-            .rx_errors = raw.ierrors,
-            .rx_nombuf = raw.rx_nombuf,
-            .tx_errors = raw.oerrors};
+    const bool read = id_ != none && rte_eth_stats_get(id_, &raw) == 0;
+    PortStats sum;
+    const auto count = [&](std::uint64_t PortStats::*member, std::uint64_t now) {
+        if (!read) now = last_.*member;
+        if (now < last_.*member) base_.*member += last_.*member;
+        last_.*member = now;
+        sum.*member = base_.*member + now;
+    };
+    count(&PortStats::rx_packets, raw.ipackets);
+    count(&PortStats::rx_bytes, raw.ibytes);
+    count(&PortStats::tx_packets, raw.opackets);
+    count(&PortStats::tx_bytes, raw.obytes);
+    count(&PortStats::rx_missed, raw.imissed);
+    count(&PortStats::rx_errors, raw.ierrors);
+    count(&PortStats::rx_nombuf, raw.rx_nombuf);
+    count(&PortStats::tx_errors, raw.oerrors);
+    return sum;
 }
 
 }  // namespace weir

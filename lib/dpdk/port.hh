@@ -70,8 +70,9 @@ public:
     [[nodiscard]] std::uint16_t mtu() const noexcept { return mtu_; }
     // The NIC marks received packets with the state of their IPv4 header checksum.
     [[nodiscard]] bool rx_ip_checksum() const noexcept { return rx_ip_checksum_; }
-    [[nodiscard]] bool link_up() const;     // never waits
-    [[nodiscard]] PortStats stats() const;  // since open()
+    [[nodiscard]] bool link_up() const;  // never waits
+    // Since open(). Never goes back, also where a driver starts anew (memif, when its peer leaves).
+    [[nodiscard]] PortStats stats() const;
     // Fewer queues than wanted, another NUMA node than its pollers', ...: for the log and status.
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
@@ -88,6 +89,7 @@ private:
                   mtu_ = 0;
     bool rx_ip_checksum_ = false, started_ = false;
     std::vector<std::string> warnings_;
+    mutable PortStats base_, last_;  // counted before the driver started anew; its last answer
 };
 
 }  // namespace weir

@@ -114,6 +114,11 @@ TEST_CASE("port net_null: opens, receives, counts", "[dpdk]") {
     CHECK(rte_eth_tx_burst(port.id(), 0, burst.data(), got) == got);
     CHECK(port.stats().rx_packets == 32);
     CHECK(port.stats().tx_packets == 32);
+    rte_eth_stats_reset(port.id());
+    CHECK(port.stats().rx_packets == 32);
+    CHECK(rte_eth_rx_burst(port.id(), 0, burst.data(), 8) == 8);
+    rte_pktmbuf_free_bulk(burst.data(), 8);
+    CHECK(port.stats().rx_packets == 40);
     port.close();
     port.close();
     CHECK_FALSE(port.link_up());
