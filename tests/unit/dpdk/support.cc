@@ -73,7 +73,7 @@ std::vector<std::string> devices() {
         fmt::format("net_pcap0,rx_pcap={0}/in.pcap,tx_pcap={0}/out.pcap", directory()),
         fmt::format("net_memif0,role=server,socket={}/memif.sock,socket-abstract=no", directory()),
         "net_memif1,role=wrong",
-        "net_tap0,iface=wunit0",
+        fmt::format("net_tap0,iface=wu{}", getpid()),
         "net_af_packet0,iface=lo,qpairs=2",
     };
 }
