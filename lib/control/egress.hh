@@ -11,7 +11,8 @@
 namespace weir {
 
 // The egress of a destination: the port whose `address` prefix matches longest (the next hop is the
-// destination itself), else the first port with a gateway of its family. nullopt: no_route.
+// destination itself), the first of equals; else the first port with a gateway of its family.
+// nullopt: no_route.
 struct Egress {
     PortId port{};
     IpAddress next_hop;
