@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // weirctl: the operator's client. Speaks the API over the daemon's Unix socket; no DPDK in it.
+#include <cstdio>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
@@ -22,8 +23,9 @@ int main(int argc, char** argv) {
     app.add_option("--backend", context.flows.backend, "flow list: of this backend");
     app.add_option("--src", context.flows.source, "flow list: from this address or prefix");
     app.add_option("--limit", context.flows.limit, "flow list: at most so many (100)")
-        ->check(CLI::Range(1U, 10000U));
+        ->check(CLI::Range(1, 1'000'000'000));
     app.set_version_flag("--version", "weirctl " WEIR_VERSION);
+    app.allow_extras();
     app.add_option("words", typed, "noun, verb, arguments");
     try {
         app.parse(argc, argv);
@@ -35,5 +37,14 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "weirctl: {}\n", found.error().message);
         return exit_usage;
     }
-    return run(context, found.value());
+    // Only now: a word that is not built says so, whatever options it has.
+    if (const auto unknown = app.remaining(); !unknown.empty()) {
+        fmt::print(stderr, "weirctl: unknown option '{}'; weirctl --help lists them\n",
+                   unknown.front());
+        return exit_usage;
+    }
+    const Output output = run(context, found.value());
+    fmt::print("{}", output.out);
+    fmt::print(stderr, "{}", output.error);
+    return std::fflush(stdout) == 0 ? output.exit : exit_failed;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "app/weirctl_commands.hh"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -83,12 +84,10 @@ const std::vector<Column> health_columns{{"SERVICE", "/service"},     {"BACKEND"
                                          {"TOOK s", "/last_seconds"}, {"LAST CHECK", "/detail"}};
 const std::vector<Column> drop_columns{
     {"REASON", "/reason"}, {"PACKETS", "/packets"}, {"MEANING", "/help"}};
-const std::vector<Column> flow_columns{
-    {"PROTO", "/protocol"},        {"SOURCE", "/source"},
-    {"PORT", "/source_port"},      {"DESTINATION", "/destination"},
-    {"PORT", "/destination_port"}, {"SERVICE", "/service"},
-    {"BACKEND", "/backend"},       {"STATE", "/state"},
-    {"EXPIRES ms", "/expires_ms"}, {"WORKER", "/worker"}};
+const std::vector<Column> flow_columns{{"PROTO", "/protocol"},      {"SOURCE", "/from"},
+                                       {"DESTINATION", "/to"},      {"SERVICE", "/service"},
+                                       {"BACKEND", "/backend"},     {"STATE", "/state"},
+                                       {"EXPIRES s", "/expires_s"}, {"WORKER", "/worker"}};
 const std::vector<Column> status_sheet{{"name", "/name"},
                                        {"version", "/version"},
                                        {"DPDK", "/dpdk_version"},
@@ -122,7 +121,8 @@ Result<std::string> backend_path(const std::string& text) {
 }
 
 std::string flow_query(const FlowFilter& filter) {
-    std::string query = "/api/v1/flows?limit=" + std::to_string(filter.limit.value_or(100));
+    const std::uint64_t limit = std::min(filter.limit.value_or(100), most_flows);
+    std::string query = "/api/v1/flows?limit=" + std::to_string(limit);
     if (!filter.service.empty()) query += "&service=" + encoded(filter.service);
     if (!filter.backend.empty()) query += "&backend=" + encoded(filter.backend);
     if (!filter.source.empty()) query += "&src=" + encoded(filter.source);
@@ -132,6 +132,30 @@ std::string flow_query(const FlowFilter& filter) {
 std::string show_service(const json& service) {
     return table(json::array({service}), service_columns, "") + "\n" +
            table(service.at("backends"), backend_columns, "no backends");
+}
+
+// "192.0.2.1:80", "[2001:db8::1]:80".
+std::string endpoint(const json& address, const json& port) {
+    const std::string text = text_of(address);
+    const bool v6 = text.find(':') != std::string::npos;
+    return fmt::format("{}{}{}:{}", v6 ? "[" : "", text, v6 ? "]" : "", text_of(port));
+}
+
+std::string list_flows(const json& answer) {
+    json rows = answer.at("flows");
+    for (json& flow : rows) {
+        flow["from"] = endpoint(flow.at("source"), flow.at("source_port"));
+        flow["to"] = endpoint(flow.at("destination"), flow.at("destination_port"));
+        flow["expires_s"] = flow.at("expires_ms").get<double>() / 1000;
+    }
+    std::string text = table(rows, flow_columns, "no flows");
+    if (answer.value("truncated", false)) {
+        text += fmt::format("(there are more; --limit takes up to {})\n", most_flows);
+    }
+    if (const auto& silent = answer.at("silent_workers"); !silent.empty()) {
+        text += fmt::format("(without the flows of {}, which did not answer)\n", text_of(silent));
+    }
+    return text;
 }
 
 // How a command asks, and how its answer looks.
@@ -218,10 +242,7 @@ const std::array commands{
              [](const Arguments&, const Context& context) {
                  return Result<std::string>(flow_query(context.flows));
              },
-             [](const json& a) {
-                 return table(a.at("flows"), flow_columns, "no flows") +
-                        (a.value("truncated", false) ? "(more; see --limit)\n" : "");
-             }}},
+             list_flows}},
     Command{{"worker", "list", "", 0, 0, "lcores that poll and work"},
             {"GET", fixed<workers_at>,
              [](const json& a) { return table(a.at("workers"), worker_columns, "no workers"); }}},
@@ -257,12 +278,16 @@ const std::array commands{
     Command{{"doctor", "", "[--config FILE]", 0, 1, "", false}, {}},
 };
 
-int failed(const Answer& answer) {
-    fmt::print(stderr, "weirctl: {}\n", answer.error);
-    if (answer.body.is_object() && answer.body.contains("messages"))
+Output failed(const Answer& answer) {
+    Output output;
+    output.exit = answer.kind == Answer::Kind::not_running ? exit_not_running : exit_failed;
+    // A refused reload has a list of errors, of which `error` is the first.
+    if (answer.body.is_object() && answer.body.contains("messages")) {
         for (const auto& message : answer.body.at("messages"))
-            if (text_of(message) != answer.error) fmt::print(stderr, "{}\n", text_of(message));
-    return answer.kind == Answer::Kind::not_running ? exit_not_running : exit_failed;
+            output.error += text_of(message) + "\n";
+    }
+    if (output.error.empty()) output.error = fmt::format("weirctl: {}\n", answer.error);
+    return output;
 }
 
 }  // namespace
@@ -277,21 +302,31 @@ std::span<const Words> words() {
     return all;
 }
 
-int run(const Context& context, const Match& match) {
-    const Handler& handler = commands.at(match.command).handler;
-    const auto path = handler.path(match.arguments, context);
-    if (!path) {
-        fmt::print(stderr, "weirctl: {}\n", path.error().message);
-        return exit_usage;
+Output run(const Context& context, const Match& match) {
+    const Command& command = commands.at(match.command);
+    if (command.handler.print != list_flows && context.flows != FlowFilter{}) {
+        return {exit_usage,
+                {},
+                "weirctl: --service, --backend, --src and --limit are for 'flow list'\n"};
     }
-    const Answer answer = ask(context.socket, handler.method, path.value());
-    if (context.json && answer.body.is_object()) {
-        fmt::print("{}\n", answer.body.dump(2));
-        if (answer.kind == Answer::Kind::ok) return exit_ok;
+    const auto path = command.handler.path(match.arguments, context);
+    if (!path) return {exit_usage, {}, fmt::format("weirctl: {}\n", path.error().message)};
+    const Answer answer = ask(context.socket, command.handler.method, path.value());
+    const bool ok = answer.kind == Answer::Kind::ok;
+    Output output = ok ? Output{} : failed(answer);
+    try {
+        if (context.json && answer.body.is_object()) {
+            output.out = answer.body.dump(2) + "\n";
+        } else if (ok) {
+            output.out = command.handler.print(answer.body);
+        }
+    } catch (const json::exception&) {
+        return {exit_failed,
+                {},
+                "weirctl: the answer has another form than this version knows; are weir and "
+                "weirctl of one version?\n"};
     }
-    if (answer.kind != Answer::Kind::ok) return failed(answer);
-    fmt::print("{}", handler.print(answer.body));
-    return exit_ok;
+    return output;
 }
 
 }  // namespace weir::ctl

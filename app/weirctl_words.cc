@@ -47,15 +47,16 @@ Result<Match> match(std::span<const Words> table, const std::vector<std::string>
     const auto noun = resolve(nouns, typed[0], "word");
     if (!noun) return noun.error();
 
-    std::vector<std::string_view> verbs;
+    std::vector<std::string_view> verbs, built;
     for (std::size_t i = 0; i < table.size(); ++i) {
         if (table[i].noun != noun.value()) continue;
         if (table[i].verb.empty())
             return with_arguments(table, i, {typed.begin() + 1, typed.end()});
         verbs.push_back(table[i].verb);
+        if (table[i].built) built.push_back(table[i].verb);
     }
     if (typed.size() < 2)
-        return Error{fmt::format("{} what? {}", noun.value(), fmt::join(verbs, ", "))};
+        return Error{fmt::format("{} what? {}", noun.value(), fmt::join(built, ", "))};
     const auto verb = resolve(verbs, typed[1], "verb");
     if (!verb) return verb.error();
     for (std::size_t i = 0; i < table.size(); ++i)
