@@ -13,8 +13,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A loop that stood still this long (a big reload) must not cost clients their time.
-constexpr auto long_gap = 1s;
+// A loop that stood still for so many periods (a big reload) must not cost clients their time.
+constexpr int long_gap = 5;
 
 bool freed_by_evhttp(bufferevent* bev) {
     bufferevent_event_cb on_event = nullptr;
@@ -91,7 +91,7 @@ void ConnectionGuard::sweep() {
             continue;
         }
         const bool doomed = it->deadline == Clock::time_point();
-        if (gap > long_gap && !doomed) it->deadline += gap;
+        if (gap > long_gap * period_ && !doomed) it->deadline += gap;
         if (!it->handled && !it->closing && now >= it->deadline) close(*it);
         ++it;
     }

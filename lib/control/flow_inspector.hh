@@ -54,6 +54,8 @@ public:
     // Answers {"flows": [...], "truncated": bool, "silent_workers": [...]}: truncated when the
     // limit ended the list, silent_workers when the deadline did. 503 when too many questions wait.
     void ask(FlowQuery query, ApiReply reply);
+    // Questions that are not with the workers yet.
+    [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.size(); }
 
 private:
     struct Question;
