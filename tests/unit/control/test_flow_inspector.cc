@@ -45,6 +45,9 @@ struct FakeWorker {
 struct Fixture {
     test::Loop loop;
     std::vector<std::unique_ptr<FakeWorker>> workers;
+    std::size_t entries_seen = 0;
+    bool hangs_later = false;  // worker 0, a few turns after the first entries were taken
+    int turns_left = 3;
     std::vector<ApiResponse> answers;  // outlives the inspector, which answers when it ends
     std::unique_ptr<FlowInspector> inspector;
 
@@ -55,7 +58,10 @@ struct Fixture {
             workers.push_back(std::make_unique<FakeWorker>());
             setup.mailboxes.push_back(&workers.back()->mailbox);
         }
-        setup.now = [] { return now; };
+        setup.now = [this] {
+            ++entries_seen;  // it asks once for each
+            return now;
+        };
         setup.backend_name = [](BackendId id) -> Registry::BackendName {
             return {"web", fmt::format("b{}", index(id))};
         };
@@ -71,6 +77,7 @@ struct Fixture {
     }
     bool wait(std::size_t count) {
         return loop.until([&] {
+            if (hangs_later && entries_seen > 0 && --turns_left == 0) workers[0]->serves = false;
             for (auto& worker : workers) {
                 if (worker->serves) worker->mailbox.serve(worker->table, now);
             }
@@ -157,6 +164,25 @@ TEST_CASE("flows: a silent worker delays an answer only until the deadline", "[c
     answer = f.answer(limit(100));
     CHECK(answer["flows"].size() == 2);
     CHECK(answer["silent_workers"].empty());
+}
+
+TEST_CASE("flows: what a worker still held for an old question is not part of the next answer",
+          "[control][flows]") {
+    Fixture f(1, 500ms);
+    for (std::uint16_t i = 0; i < 3000; ++i)
+        f.workers[0]->add("192.0.2.1", i, 1);
+    f.hangs_later = true;
+    const json part = f.answer(limit(10'000));
+    CHECK(part["silent_workers"].size() == 1);
+    CHECK(part["flows"].size() == 1024);
+    f.hangs_later = false;
+    f.ask(limit(10'000));
+    REQUIRE(f.loop.until([&] { return f.inspector->waiting() == 0; }));
+    f.workers[0]->serves = true;  // it first finishes what it holds
+    REQUIRE(f.wait(2));
+    const json whole = json::parse(f.answers[1].body);
+    CHECK(whole["silent_workers"].empty());
+    CHECK(whole["flows"].size() == 3000);
 }
 
 TEST_CASE("flows: questions wait in a bounded queue, in order", "[control][flows]") {
