@@ -9,6 +9,7 @@
 #include "lib/dpdk/af_packet_guard.hh"
 #include "lib/dpdk/device.hh"
 #include "lib/dpdk/memory.hh"
+#include "lib/dpdk/port_config.hh"
 
 namespace weir {
 namespace {
@@ -23,10 +24,7 @@ Result<std::string> driver_of(const PreparedPort& port) {
     const std::string name = device_name(port.device);
     if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0 ||
         rte_eth_dev_info_get(id, &info) != 0)
-        return Error{fmt::format(
-            "port {}: DPDK did not take device {}; `dpdk-devbind.py --status` shows whether it is "
-            "bound to vfio-pci",
-            port.config.name, name)};
+        return Error{explain_missing_port(port.config.name, port.device, eal_output())};
     return std::string(info.driver_name);
 }
 
@@ -103,6 +101,7 @@ Result<std::unique_ptr<Hardware>> Hardware::open(const Config& config, const Pla
     PoolOptions pools;
     pools.nodes = lcore_nodes(plan);
     pools.mbufs = plan.mbufs;
+    pools.control_mbufs = plan.control_mbufs;
     pools.room = static_cast<std::uint16_t>(plan.mbuf_room);
     auto made = MbufPools::create(pools);
     if (!made) return made.error();
