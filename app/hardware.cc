@@ -15,7 +15,7 @@ namespace weir {
 namespace {
 
 Result<Profile> profile_of(const PortConfig& port, const std::string& driver) {
-    return find_profile(profile_directory(), port.profile == "auto" ? driver : port.profile);
+    return choose_profile(profile_directory(), port.profile, driver);
 }
 
 Result<std::string> driver_of(const PreparedPort& port) {
