@@ -150,15 +150,30 @@ unmute_kernel() { inside lb nft delete table netdev weir 2>/dev/null || true; }
 
 interfaces() { if [ "$(cat "$STATE/arms")" = 2 ]; then echo wan0 lan0; else echo wan0; fi; }
 
-# Chooses hugepages when the plan's amount can be had, else ordinary memory.
-choose_memory() {  # CONFIG -> MEMORY and a sentence
-    local words
-    if words=$("$TOP/hugepages/reserve" "$1" 2>&1 </dev/null); then
+# Chooses hugepages when the plan's amount can be had, else ordinary memory. What was reserved for
+# this network goes back when it is removed.
+choose_memory() {  # CONFIG -> MEMORY, and a sentence when it is not hugepages
+    local words before
+    before=$(cat /proc/sys/vm/nr_hugepages)
+    if words=$(WEIR=$WEIR "$TOP/hugepages/reserve" --config "$1" 2>&1 </dev/null); then
         MEMORY=in-memory
+        if [ ! -f "$STATE/hugepages" ]; then
+            echo "$before $(cat /proc/sys/vm/nr_hugepages)" >"$STATE/hugepages"
+        fi
     else
         MEMORY=no-huge
-        echo "memory: no hugepages (${words##*$'\n'}), so ordinary pages: slower, otherwise the same"
+        echo "memory: ordinary pages, because no hugepages can be had: ${words##*$'\n'}"
     fi
+}
+
+return_hugepages() {
+    local before after
+    [ -f "$STATE/hugepages" ] || return 0
+    read -r before after <"$STATE/hugepages"
+    if [ "$(cat /proc/sys/vm/nr_hugepages)" = "$after" ]; then
+        echo "$before" >/proc/sys/vm/nr_hugepages
+    fi
+    rm -f "$STATE/hugepages"
 }
 
 ready_or_gone() { grep -q '^weir: ready' "$STATE/weir.log" || gone weir; }

@@ -80,7 +80,7 @@ rise = 0                                    # 14 rise
 name = "web"
 vip = "203.0.113"                           # 15 203.0.113
 protocol = "sctp"                           # 16 sctp
-port = 70000                                # 17 70000
+port = 70000                                # 17 'port'
 forward = "teleport"                        # 18 teleport
 schedule = { table_size = 1000 }            # 19 prime
 backend = [
@@ -98,6 +98,7 @@ def test_twenty_mistakes_get_twenty_located_errors_in_one_run(tmp_path):
     located = re.findall(rf"^{re.escape(str(path))}:(\d+):(\d+): (.+)$", done.stdout + done.stderr, re.M)
     lines = [int(line) for line, _, _ in located]
     assert lines == sorted(lines)
+    assert len(located) >= 20
     for number, text in enumerate(MISTAKES.splitlines(), 1):
         if mark := re.search(r"# (\d+) (.+)$", text):
             messages = [message for line, _, message in located if int(line) == number]
@@ -112,5 +113,5 @@ def test_check_prints_the_plan_and_needs_no_privilege(network):
                            "--inh-caps=-all", WEIR, "--config", path, "--check"],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
-    for word in ("lcore", "wan0", "mbuf"):
+    for word in ("lcore 0", "lcore 1", "wan0", "packet buffers", "connection tables"):
         assert word in done.stdout, done.stdout

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Changes under traffic: nobody notices them who is not meant to."""
 
+import itertools
 import os
 import re
 import signal
@@ -11,9 +12,14 @@ from testbed import VIP4, answers, failures, placement, wait_until
 GENERATION = "weir_config_generation"
 
 
-def downloads(weir, tmp_path, first_port, rate):
-    """Two slow downloads from each backend: {backend: [(process, path)]}."""
-    scouts = weir.flows("c4", VIP4, first_port, 64)
+fresh_ports = itertools.count(60_000, 4)
+
+
+def downloads(weir, tmp_path, rate):
+    """Two slow downloads from each backend: {backend: [(process, path)]}. 64 requests find out which
+    source ports lead where. curl closes first, so each call takes ports of its own."""
+    scouts = weir.flows("c4", VIP4, next(fresh_ports), 64)
+    assert not failures(scouts)
     found = {}
     for flow in scouts:
         under_way = found.setdefault(flow.answer, [])
@@ -51,7 +57,7 @@ def test_100_reloads_in_20_s_under_load_lose_no_request(weir):
 
 
 def test_a_backend_that_sorts_first_leaves_open_connections_where_they_are(weir, tmp_path):
-    under_way = downloads(weir, tmp_path, 60_000, 900_000)
+    under_way = downloads(weir, tmp_path, 900_000)
     text = weir.config()
     # Same machine as b1, other name: it sorts before all, and takes a quarter of the new flows.
     newcomer = '  { name = "a0", address = "10.10.0.11" },\n'
@@ -67,7 +73,7 @@ def test_a_backend_that_sorts_first_leaves_open_connections_where_they_are(weir,
 
 
 def test_a_drained_backend_keeps_its_connections_and_gets_no_new_one(weir, tmp_path):
-    under_way = downloads(weir, tmp_path, 61_000, 900_000)
+    under_way = downloads(weir, tmp_path, 900_000)
     weir.reload("--drain", "b3")
     try:
         flows = weir.flows("c4", VIP4, 31_000, 3000)
@@ -102,6 +108,7 @@ def test_a_file_with_an_error_changes_nothing_and_is_told(weir):
 
 
 def test_sighup_reloads_the_file(weir):
+    weir.reload()
     before = weir.metrics()[GENERATION]
     weir.file.write_text(weir.config("--drain", "b2"))
     os.kill(weir.pid(), signal.SIGHUP)

@@ -218,7 +218,7 @@ class Testbed:
 
     def reload_text(self, text):
         self.file.write_text(text)
-        self.ctl("reload")
+        self.ctl("reload", self.file)
 
     def wait_quiet(self):
         """Waits until the packet counters stand still, and answers them."""
