@@ -157,9 +157,8 @@ choose_memory() {  # CONFIG -> MEMORY, and a sentence when it is not hugepages
     before=$(cat /proc/sys/vm/nr_hugepages)
     if words=$(WEIR=$WEIR "$TOP/hugepages/reserve" --config "$1" 2>&1 </dev/null); then
         MEMORY=in-memory
-        if [ ! -f "$STATE/hugepages" ]; then
-            echo "$before $(cat /proc/sys/vm/nr_hugepages)" >"$STATE/hugepages"
-        fi
+        [ ! -f "$STATE/hugepages" ] || read -r before _ <"$STATE/hugepages"
+        echo "$before $(cat /proc/sys/vm/nr_hugepages)" >"$STATE/hugepages"
     else
         MEMORY=no-huge
         echo "memory: ordinary pages, because no hugepages can be had: ${words##*$'\n'}"
