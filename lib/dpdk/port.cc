@@ -45,7 +45,8 @@ Result<void> Port::configure(const PortOptions& options, const MbufPools& pools)
 
     // Before it is configured, a device without an MTU of its own answers so; others refuse or take
     // it.
-    const bool can_set_mtu = rte_eth_dev_set_mtu(id_, options.mtu) != -ENOTSUP;
+    const bool can_set_mtu =
+        !dpdk_underrates_mtu(options, info) && rte_eth_dev_set_mtu(id_, options.mtu) != -ENOTSUP;
     auto wanted = port_configuration(options, info, pools.room(), can_set_mtu);
     if (!wanted) return wanted.error();
     PortConfiguration& setup = wanted.value();

@@ -112,6 +112,11 @@ void choose_rss(const PortOptions& options, const rte_eth_dev_info& info,
 
 }  // namespace
 
+bool dpdk_underrates_mtu(const PortOptions& options, const rte_eth_dev_info& info) {
+    return info.max_mtu == UINT16_MAX && info.max_rx_pktlen <= RTE_ETHER_MAX_LEN &&
+           options.mtu > RTE_ETHER_MTU && options.mtu <= options.max_mtu;
+}
+
 std::uint64_t offload_flag(const std::string& name, bool rx) {
     const std::string_view direction = rx ? "rx_" : "tx_";
     if (!name.starts_with(direction)) return 0;

@@ -25,6 +25,10 @@ Result<PortConfiguration> port_configuration(const PortOptions& options,
                                              const rte_eth_dev_info& info, std::uint16_t room,
                                              bool can_set_mtu = true);
 
+// True when DPDK would refuse an MTU that the device can carry: its driver names no MTU limit, only
+// the default frame of 1518 bytes (AF_PACKET), and the profile says that it takes more. Pure.
+[[nodiscard]] bool dpdk_underrates_mtu(const PortOptions& options, const rte_eth_dev_info& info);
+
 // The offload flag of "rx_ipv4_cksum" or "tx_multi_segs": DPDK's name in lower case behind the
 // direction. 0: unknown name, or of the other direction. Pure.
 [[nodiscard]] std::uint64_t offload_flag(const std::string& name, bool rx);

@@ -39,8 +39,7 @@ def test_sigterm_under_load_stops_it_in_good_order(fresh):
 
 
 def test_a_second_instance_says_who_runs_already(fresh):
-    done = subprocess.run(fresh.netns("lb", WEIR, "--config", fresh.file, "--", "--file-prefix=weirsecond"),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    done = fresh.run_weir(fresh.file)
     assert done.returncode != 0
     assert f"already running, pid {fresh.pid()}" in done.stderr, done.stderr
     assert not failures(fresh.flows("c4", VIP4, 20_000, 300)), "the first one is untouched"
@@ -49,8 +48,7 @@ def test_a_second_instance_says_who_runs_already(fresh):
 def test_a_missing_interface_is_fatal_and_named(network):
     path = network.state / "missing.toml"
     path.write_text(network.config().replace("iface=wan0", "iface=nosuch0"))
-    done = subprocess.run(network.netns("lb", WEIR, "--config", path, "--", "--file-prefix=weirmissing"),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    done = network.run_weir(path)
     assert done.returncode != 0
     assert "nosuch0" in done.stderr and "wan0" in done.stderr, done.stderr
     assert "weir: ready" not in done.stderr

@@ -139,9 +139,27 @@ class Testbed:
                        f"http://{host}/file?rate={rate}"),
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
+    def upload(self, client, vip, path):
+        """Sends a file in full-size segments through Weir; answers the HTTP status, 204 when whole."""
+        host = f"[{vip}]" if ":" in vip else vip
+        return self.inside(client, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time",
+                           20, "--data-binary", f"@{path}", f"http://{host}/upload")
+
     def is_whole(self, path):
         digest = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout
         return digest.split()[0] == (self.state / "file.sha256").read_text().strip()
+
+    def occupy_xdp(self, host, interface, folder):
+        """Puts an XDP program of the tests on an interface."""
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "bpf", "bpf", folder], check=True)
+        try:
+            subprocess.run(["bpftool", "prog", "load", BUILD / "tests/system/decap.bpf.o", folder / "p",
+                            "type", "xdp"], check=True, capture_output=True)
+            self.inside(host, "bpftool", "net", "attach", "xdpdrv", "pinned", folder / "p", "dev", interface)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+            folder.rmdir()
 
     def checksum_errors(self):
         """{host: line} of every host that counted a bad checksum."""
@@ -160,6 +178,12 @@ class Testbed:
 
     def start(self, *options):
         return self.command("balancer", "start", "--file-prefix", self.file_prefix, *options)
+
+    def run_weir(self, path, seconds=30):
+        """Runs a second weir that is expected to end by itself; answers the finished process."""
+        return subprocess.run(
+            self.netns("lb", WEIR, "--config", path, "--", f"--file-prefix={self.file_prefix}x"),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
 
     def stop(self):
         self.command("balancer", "stop")

@@ -275,6 +275,22 @@ TEST_CASE("port configuration: offloads, MTU and RSS follow the device", "[dpdk]
         REQUIRE_FALSE(refused.ok());
         CHECK_THAT(refused.error().message, Contains("set mtu = 1700"));
     }
+    SECTION("an MTU that DPDK underrates is the profile's to allow") {
+        info.max_mtu = UINT16_MAX;
+        info.max_rx_pktlen = 1518;
+        options.mtu = 1560;
+        CHECK_FALSE(dpdk_underrates_mtu(options, info));
+        options.max_mtu = 1900;
+        CHECK(dpdk_underrates_mtu(options, info));
+        const auto lowered = port_configuration(options, info, 2176, false);
+        REQUIRE(lowered.ok());
+        CHECK(lowered.value().conf.rxmode.mtu == 1500);
+        options.mtu = 1500;
+        CHECK_FALSE(dpdk_underrates_mtu(options, info));
+        options.mtu = 1560;
+        info.max_rx_pktlen = 9728;
+        CHECK_FALSE(dpdk_underrates_mtu(options, info));
+    }
     SECTION("a wanted offload may be missing, a required one not, an unknown one never") {
         options.offloads_wanted = {"rx_timestamp"};
         CHECK(port_configuration(options, info, 2176).ok());
