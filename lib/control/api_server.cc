@@ -153,7 +153,15 @@ void ApiServer::Impl::handle(Listener& listener, evhttp_request* request) {
     // evhttp keeps the request for us when its client goes away, but not when the server does.
     handler(asked, [server = weak_from_this(), &listener, request, head,
                     done = std::make_shared<bool>(false)](const ApiResponse& response) {
-        if (std::exchange(*done, true) || server.expired()) return;
+        const auto self = server.lock();
+        if (std::exchange(*done, true) || self == nullptr) return;
+        const std::size_t unread = listener.guard->unread_bytes();
+        if (unread > 0 && unread + response.body.size() > self->limits.unread_bytes) {
+            send(listener, request, head,
+                 {503, "application/json",
+                  "{\"error\":\"too many answers wait to be read; ask again in a moment\"}"});
+            return;
+        }
         send(listener, request, head, response);
     });
 }

@@ -23,6 +23,8 @@ struct ApiLimits {
     std::chrono::milliseconds deadline{10'000};
     unsigned connections = 64;  // of each listener
     std::size_t header_bytes = 16 * 1024, body_bytes = 64 * 1024;
+    // Answers that clients of a listener have not read yet; more are answered with 503.
+    std::size_t unread_bytes = 256 << 20;
 };
 
 class ApiServer {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -78,6 +79,14 @@ void ConnectionGuard::answered(const bufferevent* bev) {
         connection->handled = false;
         connection->deadline += Clock::now() - connection->handed_over;
     }
+}
+
+std::size_t ConnectionGuard::unread_bytes() const {
+    std::size_t sum = 0;
+    for (const auto& connection : connections_) {
+        sum += evbuffer_get_length(bufferevent_get_output(connection.bev));
+    }
+    return sum;
 }
 
 void ConnectionGuard::sweep() {

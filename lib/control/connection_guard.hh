@@ -35,6 +35,9 @@ public:
     // The answer is on its way: the clock goes on.
     void answered(const bufferevent* bev);
 
+    // Bytes of answers that still wait for their clients to read.
+    [[nodiscard]] std::size_t unread_bytes() const;
+
     [[nodiscard]] std::size_t size() const noexcept { return connections_.size(); }
 
 private:

@@ -294,6 +294,22 @@ TEST_CASE("api server: a client that never reads ends at the deadline; others ar
     CHECK(deaf.body().size() < (32u << 20));
 }
 
+TEST_CASE("api server: answers that nobody reads are bounded", "[control][api][fault]") {
+    Fixture f;
+    f.body = std::string(100 << 20, 'x');
+    std::list<Client> deaf;
+    for (std::size_t i = 0; i < 3; ++i) {
+        deaf.push_back(f.tcp());
+        deaf.back().send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        REQUIRE(f.loop.until([&] { return f.requests.size() == i + 1; }));
+    }
+    REQUIRE(f.loop.until([&] { return deaf.back().closed(); }));
+    CHECK(deaf.back().received().starts_with("HTTP/1.1 503 "));
+    CHECK(f.answers(f.local()));  // the other listener has its own bound
+    f.body = "{}\n";
+    CHECK(f.answers(f.tcp()));
+}
+
 TEST_CASE("api server: the handler's time does not count", "[control][api]") {
     Fixture f(50ms);
     f.hold = true;
