@@ -2,7 +2,9 @@
 // Probes of real servers on loopback, good and bad ones, with the loop in this thread.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include <catch2/catch.hpp>
 
@@ -34,12 +36,20 @@ ProbeTask task_for(std::uint16_t port, HealthType type, std::string backend = "b
     task.service = "web";
     task.backend = std::move(backend);
     task.check.type = type;
-    task.check.interval = 200;
-    task.check.timeout = 150;
+    task.check.interval = 60'000;  // one round a test, and a machine under load has time for it
+    task.check.timeout = 5000;
     task.address = *parse_ip("127.0.0.1");
     task.port = port;
     task.source = *parse_ip("127.0.0.1");
     task.interface = "lo";
+    return task;
+}
+
+// One whose timeout a test can wait for.
+ProbeTask quick_task(std::uint16_t port) {
+    ProbeTask task = task_for(port, HealthType::http);
+    task.check.interval = 200;
+    task.check.timeout = 150;
     return task;
 }
 
@@ -48,9 +58,11 @@ struct Fixture {
     FakeLedger ledger;
     std::vector<ProbeResult> results;
     std::chrono::nanoseconds offset{0};  // of the prober's clock
+    // Set: the prober's clock stands there, so that no load of the machine looks like a pause.
+    std::optional<std::chrono::steady_clock::time_point> standing;
     Prober prober{loop.base(), &ledger,
                   [this](const ProbeResult& result) { results.push_back(result); },
-                  [this] { return std::chrono::steady_clock::now() + offset; }};
+                  [this] { return standing.value_or(std::chrono::steady_clock::now()) + offset; }};
 
     ProbeResult first_result(const ProbeTask& task) {
         prober.set_tasks({task});
@@ -58,9 +70,11 @@ struct Fixture {
         prober.set_tasks({});
         return results.front();
     }
-    ProbeResult http(Server::Answer answer) {
+    ProbeResult http(Server::Answer answer, std::uint32_t timeout = 5000) {
         Server server(loop.base(), std::move(answer));
-        return first_result(task_for(server.port(), HealthType::http));
+        ProbeTask task = task_for(server.port(), HealthType::http);
+        task.check.timeout = timeout;
+        return first_result(task);
     }
     // The last flow that the ledger was asked for is one that it can have seen.
     void check_flow_freed(std::uint16_t remote_port) const {
@@ -93,7 +107,7 @@ TEST_CASE("prober: an HTTP answer with the expected status is a success", "[cont
     CHECK(result.service == "web");
     CHECK(result.backend == "b1");
     CHECK(result.seconds > 0);
-    CHECK(result.seconds < 0.15);
+    CHECK(result.seconds < 5);
     CHECK_THAT(request, StartsWith("GET /a/../healthz?x=%20#y HTTP/1.1\r\n"));
     CHECK_THAT(request, Contains("\r\nHost: www.example.net\r\n"));
     CHECK_THAT(request, Contains("\r\nConnection: close\r\n"));
@@ -154,7 +168,7 @@ TEST_CASE("prober: a body beyond the bound is cut and judged by its status", "[c
     const ProbeResult cut = good.http(test::endless("HTTP/1.1 200 OK\r\n\r\n", piece));
     CHECK(cut.success);
     CHECK(cut.detail == "HTTP 200");
-    CHECK(cut.seconds < 0.15);
+    CHECK(cut.seconds < 5);
     Fixture bad;
     const ProbeResult wrong = bad.http(test::endless("HTTP/1.1 503 No\r\n\r\n", piece));
     CHECK_FALSE(wrong.success);
@@ -176,7 +190,9 @@ TEST_CASE("prober: a server that never answers is a timeout of the whole probe",
           "[control][prober]") {
     Fixture fixture;
     Server server(fixture.loop.base(), [](bufferevent*, const std::string&) {});
-    const ProbeResult result = fixture.first_result(task_for(server.port(), HealthType::http));
+    ProbeTask task = task_for(server.port(), HealthType::http);
+    task.check.timeout = 150;
+    const ProbeResult result = fixture.first_result(task);
     CHECK_FALSE(result.success);
     CHECK(result.detail == "timeout after 150 ms (no answer)");
     CHECK(result.seconds >= 0.15);
@@ -188,7 +204,7 @@ TEST_CASE("prober: dripping bytes do not stretch the timeout", "[control][prober
         "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + std::string(9999, 'x');
     Fixture fixture;
     test::Dripper dripper(fixture.loop.base(), long_body);
-    const ProbeResult result = fixture.http(dripper.answer());
+    const ProbeResult result = fixture.http(dripper.answer(), 150);
     CHECK_FALSE(result.success);
     CHECK_THAT(result.detail, StartsWith("timeout after 150 ms"));
 }
@@ -206,7 +222,9 @@ TEST_CASE("prober: connections that end badly", "[control][prober]") {
     SECTION("the SYN is not answered") {
         Fixture fixture;
         const test::DeafPort deaf;
-        const ProbeResult result = fixture.first_result(task_for(deaf.port(), HealthType::tcp));
+        ProbeTask task = task_for(deaf.port(), HealthType::tcp);
+        task.check.timeout = 150;
+        const ProbeResult result = fixture.first_result(task);
         CHECK_FALSE(result.success);
         CHECK(result.detail == "timeout after 150 ms (no connection)");
         fixture.check_flow_freed(deaf.port());
@@ -287,17 +305,27 @@ TEST_CASE("prober: rounds come one interval apart and never overlap", "[control]
     Fixture fixture;
     Server server(fixture.loop.base(), say(ok));
     Server silent(fixture.loop.base(), [](bufferevent*, const std::string&) {});
+    ProbeTask good = task_for(server.port(), HealthType::http, "good");
     ProbeTask slow = task_for(silent.port(), HealthType::http, "slow");
-    slow.check.timeout = slow.check.interval;
+    good.check.interval = slow.check.interval = slow.check.timeout = 500;
     const auto begin = std::chrono::steady_clock::now();
-    fixture.prober.set_tasks({task_for(server.port(), HealthType::http, "good"), slow});
+    auto seen = begin;
+    std::chrono::nanoseconds longest_turn{0};
     const auto count = [&](const char* name) {
         return std::ranges::count(fixture.results, name, &ProbeResult::backend);
     };
-    REQUIRE(fixture.loop.until([&] { return count("good") >= 5 && count("slow") >= 5; }));
-    const auto took = std::chrono::steady_clock::now() - begin;
-    // The first within 50 ms, the second at the task's phase, the others 200 ms apart.
-    CHECK(took >= 600ms);
+    fixture.prober.set_tasks({good, slow});
+    REQUIRE(fixture.loop.until([&] {
+        const auto now = std::chrono::steady_clock::now();
+        longest_turn = std::max(longest_turn, now - std::exchange(seen, now));
+        return count("good") >= 4 && count("slow") >= 4;
+    }));
+    // The first within 50 ms, the second at the task's phase, the others 500 ms apart.
+    CHECK(std::chrono::steady_clock::now() - begin >= 1000ms);
+    if (longest_turn > 100ms) {
+        WARN("the pace is not judged: the machine kept the loop from turning");
+        return;
+    }
     // A timeout as long as the interval must not halve the pace.
     CHECK(count("good") * 2 < count("slow") * 3);
     CHECK(silent.accepted <= static_cast<unsigned>(count("slow")) + 1);
@@ -329,14 +357,16 @@ TEST_CASE("prober: equal tasks keep their schedule, others end without a result"
     Fixture fixture;
     Server silent(fixture.loop.base(), [](bufferevent*, const std::string&) {});
     ProbeTask task = task_for(silent.port(), HealthType::http);
-    task.check.interval = 60'000;  // so that no second round of it comes between
+    task.check.timeout = 300;
     fixture.prober.set_tasks({task});
     REQUIRE(fixture.loop.until([&] { return silent.accepted == 1; }));
+    fixture.standing = std::chrono::steady_clock::now();
 
     SECTION("equal") {
         ProbeTask another = task;
         another.backend = "another";
         fixture.prober.set_tasks({task, another});
+        fixture.offset += Prober::first_within;
         REQUIRE(fixture.loop.until([&] { return fixture.results.size() >= 2; }));
         CHECK(silent.accepted == 2);  // the second is the other task's
     }
@@ -344,6 +374,7 @@ TEST_CASE("prober: equal tasks keep their schedule, others end without a result"
         ProbeTask changed = task;
         changed.check.path = "/other";
         fixture.prober.set_tasks({changed});
+        fixture.offset += Prober::first_within;
         fixture.check_flow_freed(silent.port());  // the ledger forgets the broken off one
         CHECK(fixture.results.empty());
         REQUIRE(fixture.loop.until([&] { return silent.accepted == 2; }));
@@ -353,6 +384,7 @@ TEST_CASE("prober: equal tasks keep their schedule, others end without a result"
         fixture.prober.set_tasks({});
         fixture.check_flow_freed(silent.port());
         Server good(fixture.loop.base(), say(ok));
+        fixture.standing.reset();
         CHECK(fixture.first_result(task_for(good.port(), HealthType::http, "c")).backend == "c");
         CHECK(fixture.results.size() == 1);
     }
@@ -380,13 +412,13 @@ TEST_CASE("prober: a pause of the loop voids the round under way", "[control][pr
     Server server(fixture.loop.base(), [&](bufferevent* connection, const std::string&) {
         if (answer) test::write_text(connection, ok);
     });
-    fixture.prober.set_tasks({task_for(server.port(), HealthType::http)});
+    fixture.prober.set_tasks({quick_task(server.port())});
     REQUIRE(fixture.loop.until([&] { return server.accepted == 1; }));
     fixture.offset += 30s;  // a machine that was paused
     answer = true;
     REQUIRE(fixture.loop.until([&] { return !fixture.results.empty(); }));
     CHECK(fixture.results.front().success);  // the timeout of the first round was not told
-    CHECK(server.accepted == 2);
+    CHECK(server.accepted >= 2);
 }
 
 TEST_CASE("prober: a success from before a pause is old news", "[control][prober]") {
@@ -396,12 +428,12 @@ TEST_CASE("prober: a success from before a pause is old news", "[control][prober
         if (held != nullptr) test::write_text(connection, ok);
         held = connection;
     });
-    fixture.prober.set_tasks({task_for(server.port(), HealthType::http)});
+    fixture.prober.set_tasks({quick_task(server.port())});
     REQUIRE(fixture.loop.until([&] { return held != nullptr; }));
     fixture.offset += 30s;
     test::write_text(held, ok);
     REQUIRE(fixture.loop.until([&] { return !fixture.results.empty(); }));
-    CHECK(server.accepted == 2);
+    CHECK(server.accepted >= 2);
 }
 
 TEST_CASE("prober: a loop that never keeps time does not silence a check", "[control][prober]") {
@@ -409,7 +441,7 @@ TEST_CASE("prober: a loop that never keeps time does not silence a check", "[con
     Server server(fixture.loop.base(), [&](bufferevent*, const std::string&) {
         fixture.offset += 30s;  // a pause in every round
     });
-    const ProbeResult result = fixture.first_result(task_for(server.port(), HealthType::http));
+    const ProbeResult result = fixture.first_result(quick_task(server.port()));
     CHECK_FALSE(result.success);
     CHECK(server.accepted >= 4);  // three void ones, and the next may have begun
     CHECK(server.accepted <= 5);
