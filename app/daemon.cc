@@ -144,6 +144,9 @@ Result<void> Daemon::start_control() {
     }
     setup.version = weir_version;
     setup.dpdk_version = dpdk_version_text();
+    setup.warnings = plan_.warnings;
+    setup.warnings.insert(setup.warnings.end(), hardware_->warnings().begin(),
+                          hardware_->warnings().end());
     setup.on_view = [this](std::shared_ptr<const InstanceView> view) {
         view_.store(std::move(view));
     };
