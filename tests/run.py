@@ -172,13 +172,12 @@ def system(_options):
 def fuzz(options):
     seconds = 600 if options.long else 20
     outcome = Outcome()
-    if not side_build("build-fuzz"):
-        outcome.failed.append(("build", tail(LOGS / "build-fuzz.log")))
-        return outcome
+    if not side_build():
+        return side_failure()
 
     def one(target):
         log = LOGS / f"fuzz-{target.name}.log"
-        room = TOP / "build-fuzz" / "findings" / target.name  # corpus grows here, findings land here
+        room = SIDE / "findings" / target.name  # corpus grows here, findings land here
         room.mkdir(parents=True, exist_ok=True)
         seeds = TOP / "tests/fuzz/corpus" / target.name.removeprefix("fuzz_")
         code = run([target, room, *([seeds] if seeds.is_dir() else []), f"-max_total_time={seconds}",
@@ -187,7 +186,7 @@ def fuzz(options):
         return target.name, code, log
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, code, log in pool.map(one, binaries("tests/fuzz/**/fuzz_*", TOP / "build-fuzz")):
+        for name, code, log in pool.map(one, binaries("tests/fuzz/**/fuzz_*", SIDE)):
             if code == 0:
                 outcome.passed += 1
             else:
@@ -196,41 +195,41 @@ def fuzz(options):
 
 
 def sanitize(_options):
-    if not side_build("build-sanitize"):
-        return Outcome(failed=[("build", tail(LOGS / "build-sanitize.log"))])
-    return catch2_group("sanitize", ["tests/unit/**/unit_*", "tests/packet/**/packet_*"],
-                        TOP / "build-sanitize", SANITIZERS)
+    if not side_build():
+        return side_failure()
+    return catch2_group("sanitize", ["tests/unit/**/unit_*", "tests/packet/**/packet_*"], SIDE, SANITIZERS)
 
 
-# Builds beside the main one, without DPDK: only there does AddressSanitizer see an overread, and
-# clang alone has libFuzzer.
-SIDE_BUILDS = {
-    "build-fuzz": (["-Dfuzz=true", "-Dtests=false"], {"CC": "clang", "CXX": "clang++"}),
-    "build-sanitize": ([], {}),
-}
+# A build beside the main one, for both groups: without DPDK, since only there does AddressSanitizer
+# see an overread, and with clang, since only clang has libFuzzer.
+SIDE = TOP / "build-sanitize"
 side_lock = threading.Lock()
-side_done = {}
+side_result = []  # one bool, once it is known
 
 
-def side_build(name):
-    """Configures and builds one of SIDE_BUILDS, once a run; true when it succeeded."""
+def side_build():
+    """Configures and builds SIDE, once a run; true when that succeeded."""
     with side_lock:
-        if name not in side_done:
-            options, environment = SIDE_BUILDS[name]
-            folder, log = TOP / name, LOGS / f"{name}.log"
-            code = 0
-            if not (folder / "build.ninja").exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                code = run(["meson", "setup", folder, TOP, "-Ddpdk=disabled", "-Db_lundef=false",
-                            "-Db_sanitize=address,undefined", *options], log, 120, environment)
+        if not side_result:
+            log, code = LOGS / "build-sanitize.log", 0
+            if not (SIDE / "build.ninja").exists():
+                shutil.rmtree(SIDE, ignore_errors=True)
+                code = run(["meson", "setup", SIDE, TOP, "-Ddpdk=disabled", "-Dfuzz=true",
+                            "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"],
+                           log, 120, {"CC": "clang", "CXX": "clang++"})
             if code == 0:
-                code = run(["nice", "-n", "10", "ninja", "-C", folder], log, 1200, environment)
-            side_done[name] = code == 0
-        return side_done[name]
+                code = run(["nice", "-n", "10", "ninja", "-C", SIDE], log, 1200)
+            side_result.append(code == 0)
+        return side_result[0]
+
+
+def side_failure():
+    lines = (LOGS / "build-sanitize.log").read_text(errors="replace").splitlines()
+    errors = [line for line in lines if "error:" in line or "ERROR" in line]
+    return Outcome(failed=[("build-sanitize", "\n".join(errors[:10] or lines[-10:]))])
 
 
 GROUPS = {"unit": unit, "packet": packet, "system": system, "fuzz": fuzz, "sanitize": sanitize}
-NEEDS_BUILD = {"fuzz": "build-fuzz", "sanitize": "build-sanitize"}
 
 
 def main():
@@ -244,14 +243,14 @@ def main():
     wanted = [group for group in GROUPS if not options.group or group in options.group]
     LOGS.mkdir(parents=True, exist_ok=True)
 
-    # The side builds go on while the unit and packet groups run; the system group, which watches
-    # times, waits for them.
-    builder = threading.Thread(
-        target=lambda: [side_build(NEEDS_BUILD[group]) for group in wanted if group in NEEDS_BUILD])
-    builder.start()
+    # The side build goes on while the unit and packet groups run; the system group, which watches
+    # times, waits for it.
+    builder = threading.Thread(target=side_build)
+    if "fuzz" in wanted or "sanitize" in wanted:
+        builder.start()
     total, all_good = Outcome(), True
     for name in wanted:
-        if name == "system":
+        if name == "system" and builder.is_alive():
             builder.join()
         started = time.monotonic()
         outcome = GROUPS[name](options)
@@ -262,7 +261,6 @@ def main():
             print(f"  failed: {name}: no test ran", flush=True)
         total.add(outcome)
         all_good = all_good and outcome.good
-    builder.join()
     summary = f"{total.passed} passed, {len(total.failed)} failed"
     if total.skipped:
         summary += f", {len(total.skipped)} skipped"

@@ -231,7 +231,7 @@ TEST_CASE("a new flow that takes the place of an expired one keeps the counts tr
     Worker1 worker(64);
     for (std::uint32_t round = 0; round < 10; ++round) {
         const Tick now{round * 5000};
-        for (int i = 0; i < 300; ++i) {
+        for (std::uint32_t i = 0; i < 300; ++i) {
             const auto port = static_cast<std::uint16_t>(1000 + round * 1000 + i);
             (void)worker.run(world.tables, client_frame(port, syn), now);
         }
