@@ -166,7 +166,7 @@ def system(_options):
         return Outcome(skipped=[("all", "needs root for network namespaces")])
     if not list((TOP / "tests/system").glob("test_*.py")):
         return Outcome()
-    return pytest_folder(TOP / "tests/system", "system", 900)
+    return pytest_folder(TOP / "tests/system", "system", 1500)
 
 
 def fuzz(options):

@@ -6,6 +6,7 @@ found it; `fresh` starts one for a single test. Modules that ask for `mode` run 
 poll the port, and an RX lcore that hands over on rings.
 """
 
+import fcntl
 import os
 import shutil
 import sys
@@ -25,6 +26,17 @@ def requirements():
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     assert WEIR.exists(), f"{WEIR} is not built: run scripts/build"
+    with open("/run/weirtest.lock", "w") as lock:  # one run at a time: they share names and CPUs
+        wait_until(lambda: locked(lock), 900, "another run of the system tests ended")
+        yield
+
+
+def locked(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
