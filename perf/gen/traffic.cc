@@ -134,9 +134,10 @@ void Traffic::warm_up(const std::atomic<bool>& stop) noexcept {
     }
 }
 
-// Until nothing came for 50 ms, but 2 s at most.
+// Until nothing came for 200 ms, but 2 s at most. The other end must take the last packets from the
+// ring before we leave and the ring with us.
 void Traffic::drain() noexcept {
-    const auto quiet = static_cast<std::uint64_t>(hertz_ / 20);
+    const auto quiet = static_cast<std::uint64_t>(hertz_ / 5);
     const std::uint64_t start = rte_rdtsc(), most = static_cast<std::uint64_t>(2 * hertz_);
     for (std::uint64_t last = start; rte_rdtsc() - last < quiet && rte_rdtsc() - start < most;)
         if (receive() != 0) last = rte_rdtsc();
