@@ -28,7 +28,7 @@ constexpr std::uint32_t burst = 64;
 constexpr std::uint32_t least_mbufs = 8192, mbuf_step = 4096;
 // EAL's own tables, telemetry, and a driver's descriptor rings.
 constexpr std::uint64_t eal_bytes = 32u << 20, port_bytes = 2u << 20, queue_bytes = 128u << 10;
-constexpr std::uint64_t huge_page = 2u << 20, small_page = 4096;
+constexpr std::uint64_t huge_page = 2u << 20;
 
 bool is_driver(const PortConfig& port, std::string_view driver) {
     return port.device.starts_with(driver);
@@ -145,14 +145,12 @@ std::uint32_t needed_control_mbufs(const Plan& plan) {
     return count;
 }
 
-// No buffer crosses a page: without huge pages each takes whole small ones.
-std::uint64_t pool_bytes(std::uint64_t count, std::uint64_t room, MemoryMode mode) {
-    std::uint64_t object = round_up(object_header + mbuf_header + room, cache_line) + cache_line;
-    if (mode == MemoryMode::no_huge)
-        object =
-            object > small_page ? round_up(object, small_page) : small_page / (small_page / object);
+// Buffers are packed without gaps at page borders (lib/dpdk/pool.cc).
+std::uint64_t pool_bytes(std::uint64_t count, std::uint64_t room) {
+    const std::uint64_t object =
+        round_up(object_header + mbuf_header + room, cache_line) + cache_line;
     const std::uint64_t pointers = std::bit_ceil(count + 1) * sizeof(void*);
-    return object * count + object * count / 50 + pointers + pool_caches;  // 2 % page ends
+    return object * count + object * count / 50 + pointers + pool_caches;  // 2 % for the allocator
 }
 
 std::uint64_t ring_bytes(std::uint64_t slots) {
@@ -164,9 +162,9 @@ void plan_dpdk_memory(const Config& config, Plan& plan) {
         plan.memory.push_back({std::move(purpose), bytes, true});
     };
     add(fmt::format("{} packet buffers of {} bytes, on each NUMA node", plan.mbufs, plan.mbuf_room),
-        pool_bytes(plan.mbufs, plan.mbuf_room, config.system.memory.mode));
+        pool_bytes(plan.mbufs, plan.mbuf_room));
     add(fmt::format("{} packet buffers of the control lcore", plan.control_mbufs),
-        pool_bytes(plan.control_mbufs, plan.mbuf_room, config.system.memory.mode));
+        pool_bytes(plan.control_mbufs, plan.mbuf_room));
     std::uint64_t rings = 0;
     for (const RingPlan& ring : plan.rings)
         rings += ring_bytes(ring.slots);

@@ -8,6 +8,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 
 namespace weir {
@@ -20,16 +21,40 @@ unsigned cache_of(std::uint32_t mbufs) {
     return std::min<unsigned>(256, mbufs / 16);
 }
 
+// What rte_pktmbuf_pool_create() does, with the buffers packed without a gap at page borders where
+// devices see virtual addresses: AF_XDP registers (count x size) bytes from the first buffer on as
+// its memory, and buffers beyond that, which gaps push there, would never be sent.
+rte_mempool* packed_pool(const std::string& name, std::uint32_t mbufs, unsigned node,
+                         const PoolOptions& options) {
+    const unsigned flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+    const auto object =
+        static_cast<unsigned>(sizeof(rte_mbuf)) + options.private_bytes + options.room;
+    rte_mempool* pool =
+        rte_mempool_create_empty(name.c_str(), mbufs, object, cache_of(mbufs),
+                                 sizeof(rte_pktmbuf_pool_private), static_cast<int>(node), flags);
+    if (pool == nullptr) return nullptr;
+    rte_pktmbuf_pool_private layout{};
+    layout.mbuf_data_room_size = options.room;
+    layout.mbuf_priv_size = options.private_bytes;
+    int failed = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
+    if (failed == 0) {
+        rte_pktmbuf_pool_init(pool, &layout);
+        failed = std::min(rte_mempool_populate_default(pool), 0);
+    }
+    if (failed != 0) {
+        rte_mempool_free(pool);
+        rte_errno = -failed;
+        return nullptr;
+    }
+    rte_mempool_obj_iter(pool, rte_pktmbuf_init, nullptr);
+    return pool;
+}
+
 Result<rte_mempool*> create_pool(const std::string& name, std::uint32_t mbufs, unsigned node,
                                  const PoolOptions& options) {
-    rte_mempool* pool =
-        rte_pktmbuf_pool_create(name.c_str(), mbufs, cache_of(mbufs), options.private_bytes,
-                                options.room, static_cast<int>(node));
+    rte_mempool* pool = packed_pool(name, mbufs, node, options);
     if (pool != nullptr) return pool;
-    const std::uint64_t mib =
-        (pool_bytes(mbufs, options.room, rte_eal_has_hugepages() != 0, options.private_bytes) >>
-         20) +
-        1;
+    const std::uint64_t mib = (pool_bytes(mbufs, options.room, options.private_bytes) >> 20) + 1;
     return Error{
         fmt::format("no memory for {} packet buffers of {} bytes ({} MiB) on NUMA node {}: {}; "
                     "lower memory.mbufs "
@@ -39,8 +64,7 @@ Result<rte_mempool*> create_pool(const std::string& name, std::uint32_t mbufs, u
 
 }  // namespace
 
-std::uint64_t pool_bytes(std::uint32_t count, std::uint16_t room, bool huge_pages,
-                         std::uint16_t private_bytes) {
+std::uint64_t pool_bytes(std::uint32_t count, std::uint16_t room, std::uint16_t private_bytes) {
     const auto up = [](std::uint64_t bytes, std::uint64_t unit) {
         return (bytes + unit - 1) / unit * unit;
     };
@@ -49,11 +73,7 @@ std::uint64_t pool_bytes(std::uint32_t count, std::uint16_t room, bool huge_page
     const std::uint64_t line = RTE_CACHE_LINE_SIZE;
     const std::uint64_t object =
         up(sizeof(rte_mempool_objhdr) + sizeof(rte_mbuf) + private_bytes + room, line) + line;
-    // No object crosses a page.
-    const std::uint64_t page = huge_pages ? std::uint64_t{2} << 20 : 4096;
-    const std::uint64_t per_page = page / object;
-    const std::uint64_t objects =
-        per_page > 0 ? up(count, per_page) / per_page * page : up(object, page) * count;
+    const std::uint64_t objects = object * count;
     std::uint64_t slots = 1;  // the ring of free objects
     while (slots < std::uint64_t{count} + 1)
         slots <<= 1;

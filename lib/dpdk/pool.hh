@@ -23,9 +23,8 @@ struct PoolOptions {
     std::string prefix = "weir";      // of the pools' names: "weir_0", "weir_control"
 };
 
-// Bytes of EAL memory that a pool of `count` mbufs of `room` bytes takes, rounded up. Without huge
-// pages each mbuf takes whole 4 KiB pages. Pure.
-[[nodiscard]] std::uint64_t pool_bytes(std::uint32_t count, std::uint16_t room, bool huge_pages,
+// Bytes of EAL memory that a pool of `count` mbufs of `room` bytes takes, rounded up. Pure.
+[[nodiscard]] std::uint64_t pool_bytes(std::uint32_t count, std::uint16_t room,
                                        std::uint16_t private_bytes = 0);
 
 struct PoolUse {
