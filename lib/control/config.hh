@@ -27,16 +27,16 @@ enum class HealthType : std::uint8_t { tcp, http };
 struct MemoryConfig {
     std::uint64_t hugepages = 0;  // bytes; 0: what the plan needs
     MemoryMode mode = MemoryMode::in_memory;
-    std::uint32_t mbufs = 0;      // per NUMA node; 0: what the plan needs
+    std::uint32_t mbufs = 0;  // per NUMA node; 0: what the plan needs
     bool operator==(const MemoryConfig&) const = default;
 };
 
 struct SystemConfig {
     std::string name = "weir";
     std::uint64_t hash_seed = 0;
-    unsigned control_lcore = 0;            // CPU ids
-    std::vector<unsigned> rx_lcores;       // empty: every worker polls its own queue
-    std::vector<unsigned> worker_lcores;   // at least one
+    unsigned control_lcore = 0;           // CPU ids
+    std::vector<unsigned> rx_lcores;      // empty: every worker polls its own queue
+    std::vector<unsigned> worker_lcores;  // at least one
     MemoryConfig memory;
     LogLevel log_level = LogLevel::info;
     bool operator==(const SystemConfig&) const = default;
@@ -50,17 +50,17 @@ struct StaticNeighbor {
 
 struct PortConfig {
     std::string name;
-    std::string device;            // PCI address or vdev with its arguments
+    std::string device;  // PCI address or vdev with its arguments
     std::string profile = "auto";
-    std::uint16_t queues = 0;      // 0: auto
+    std::uint16_t queues = 0;                              // 0: auto
     std::uint16_t rx_descriptors = 0, tx_descriptors = 0;  // 0: the profile's
     std::uint16_t mtu = 1500;
     std::uint16_t vlan = 0;
     std::vector<IpPrefix> addresses;
-    std::vector<IpAddress> gateways;       // at most one of each family
+    std::vector<IpAddress> gateways;  // at most one of each family
     std::optional<std::string> exception_tap;
     bool exception_tap_persist = false;
-    std::vector<IpPrefix> tunnel_source;   // at most one of each family
+    std::vector<IpPrefix> tunnel_source;  // at most one of each family
     std::vector<StaticNeighbor> neighbors;
     bool operator==(const PortConfig&) const = default;
 };
@@ -74,19 +74,19 @@ struct ConntrackConfig {
 struct HealthConfig {
     std::string name;
     HealthType type = HealthType::tcp;
-    std::uint16_t port = 0;        // 0: the service's (a single port) or the backend's
-    std::string path = "/";        // http
-    std::string host;              // http: Host header; empty: the backend's address
+    std::uint16_t port = 0;  // 0: the service's (a single port) or the backend's
+    std::string path = "/";  // http
+    std::string host;        // http: Host header; empty: the backend's address
     std::vector<int> expect_status{200};
     std::uint32_t interval = 2000, timeout = 1000;
-    unsigned rise = 2, fall = 3;   // 1 .. 100
+    unsigned rise = 2, fall = 3;  // 1 .. 100
     bool operator==(const HealthConfig&) const = default;
 };
 
 struct BackendConfig {
     std::string name;
     IpAddress address;
-    std::uint32_t weight = 100;    // 0 .. 65535
+    std::uint32_t weight = 100;  // 0 .. 65535
     BackendState state = BackendState::active;
     bool operator==(const BackendConfig&) const = default;
 };
@@ -95,8 +95,8 @@ struct ServiceConfig {
     std::string name;
     ServiceKey key;
     Forward forward = Forward::dsr_l2;
-    std::uint32_t table_size = 0;  // always set after load: a prime
-    std::string health;            // name of a [health.X]; empty: always up
+    std::uint32_t table_size = 0;         // always set after load: a prime
+    std::string health;                   // name of a [health.X]; empty: always up
     std::vector<BackendConfig> backends;  // file order; seats go by name
     bool operator==(const ServiceConfig&) const = default;
 };
@@ -128,8 +128,8 @@ struct ConfigError {
 std::string to_string(const ConfigError& error);
 
 struct ConfigResult {
-    std::optional<Config> config;      // set exactly when errors is empty
-    std::vector<ConfigError> errors;   // sorted by line and column; all of them, a caller prints 50
+    std::optional<Config> config;     // set exactly when errors is empty
+    std::vector<ConfigError> errors;  // sorted by line and column; all of them, a caller prints 50
 };
 
 // Reads the file once, whole (at most 256 MiB; refuses directories, NUL bytes; takes BOM and CRLF).
