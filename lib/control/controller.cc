@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <iterator>
 
 #include <event2/event.h>
 #include <fmt/format.h>
@@ -27,6 +28,9 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto coalesce = 5ms;
+constexpr auto settle_poll = 500us;
+// Nobody waits longer for a worker that does not turn; a loop that hangs is told by /healthz.
+constexpr auto settle_limit = 1s;
 constexpr std::size_t most_waiting_reloads = 64;
 // Making views takes at most one part in so many of the time: with 100 000 backends one costs some
 // 100 ms, and is then made every few seconds.
@@ -64,6 +68,7 @@ private:
 
     void publish();
     void publish_soon();
+    void settle();
     void tick();
     void show_soon();
     void show();
@@ -86,14 +91,16 @@ private:
     bool last_reload_ok_ = true;
     std::string last_reload_error_;
     std::deque<WaitingReload> reloads_;
-    std::vector<std::function<void()>> after_publication_;
+    // What waits for the next publication, and then for every worker to have taken it.
+    std::vector<std::function<void()>> after_publication_, after_settling_;
+    Clock::time_point settle_until_{};
     const Clock::time_point started_ = Clock::now();
     const double start_timestamp_ =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     Clock::time_point last_view_{};
     Clock::duration view_cost_{};
 
-    Timer publish_timer_, tick_timer_, reload_timer_, view_timer_;
+    Timer publish_timer_, settle_timer_, tick_timer_, reload_timer_, view_timer_;
     std::unique_ptr<FlowInspector> flows_;
     std::unique_ptr<NeighborMonitor> neighbors_;
     std::unique_ptr<Prober> prober_;
@@ -104,6 +111,7 @@ RunningController::RunningController(Setup setup)
     : setup_(std::move(setup)),
       data_plane_(*setup_.data_plane),
       publish_timer_(setup_.base, [this] { publish(); }),
+      settle_timer_(setup_.base, [this] { settle(); }),
       tick_timer_(setup_.base, [this] { tick(); }),
       reload_timer_(setup_.base, [this] { next_reload(); }),
       view_timer_(setup_.base, [this] { show(); }),
@@ -115,8 +123,9 @@ RunningController::~RunningController() {
     for (const auto& waiting : reloads_) {
         waiting.done({false, world_.generation, {"weir is stopping"}, true});
     }
-    for (const auto& done : std::exchange(after_publication_, {}))
-        done();
+    for (auto* list : {&after_settling_, &after_publication_})
+        for (const auto& done : std::exchange(*list, {}))
+            done();
 }
 
 Result<void> RunningController::start(Config config) {
@@ -217,10 +226,14 @@ void RunningController::reload(const std::string& path,
 }
 
 void RunningController::next_reload() {
-    const WaitingReload next = std::move(reloads_.front());
+    WaitingReload next = std::move(reloads_.front());
     reloads_.pop_front();
     if (!reloads_.empty()) reload_timer_.set(0us);
-    next.done(reload_now(next.path.empty() ? world_.config->path : next.path));
+    ReloadOutcome outcome = reload_now(next.path.empty() ? world_.config->path : next.path);
+    if (!outcome.ok) return next.done(outcome);
+    after_settling_.push_back(
+        [done = std::move(next.done), outcome = std::move(outcome)] { done(outcome); });
+    settle();
 }
 
 ReloadOutcome RunningController::reload_now(const std::string& path) {
@@ -263,9 +276,23 @@ void RunningController::publish_soon() {
 void RunningController::publish() {
     publish_timer_.cancel();  // this one takes what was to come
     data_plane_.publish(compile(data_plane_.current(), world_, registry_));
-    for (const auto& done : std::exchange(after_publication_, {}))
-        done();
+    if (after_settling_.empty()) settle_until_ = Clock::now() + settle_limit;
+    std::ranges::move(std::exchange(after_publication_, {}), std::back_inserter(after_settling_));
+    settle();
     show_soon();
+}
+
+// A worker that was interrupted in a burst still decides by older tables. Who asked for a change
+// is answered when none does, so that a packet sent after the answer meets the change.
+void RunningController::settle() {
+    if (after_settling_.empty()) return;
+    if (!data_plane_.settled()) {
+        if (Clock::now() < settle_until_) return settle_timer_.set(settle_poll);
+        log_warning("a worker still reads older tables {} s after a change; see weirctl worker",
+                    settle_limit / 1s);
+    }
+    for (const auto& done : std::exchange(after_settling_, {}))
+        done();
 }
 
 void RunningController::show_soon() {

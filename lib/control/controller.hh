@@ -77,7 +77,8 @@ public:
     virtual ~Controller() = default;
 
     // Reads `path` (empty: the file of the running configuration), checks, swaps whole; `done` is
-    // called once, after the new tables are published or the error is known. Reloads run one after
+    // called once, when the error is known or every worker reads the new tables (one that hangs is
+    // waited for a second, and logged). Reloads run one after
     // the other, one a turn of the loop; at most 64 wait. On an error nothing changes. A success
     // counts one generation, and clears the states that operators set (its messages name them).
     virtual void reload(const std::string& path,

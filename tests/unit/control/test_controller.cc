@@ -284,6 +284,33 @@ TEST_CASE("controller: a burst of changes is one publication", "[control][contro
     CHECK(f.data_plane.published.size() == 3);
 }
 
+TEST_CASE("controller: a change is answered when every worker reads it", "[control][controller]") {
+    ControllerFixture f;
+    f.put("running.toml", small_config());
+    f.data_plane.is_settled = false;
+    bool drained = false, reloaded = false;
+    f.controller->handle({"POST", "/api/v1/backends/web/a/drain", {}, true},
+                         [&](const ApiResponse& response) { drained = response.status == 200; });
+    REQUIRE(f.loop.until([&] { return f.data_plane.published.size() == 2; }));
+    f.controller->reload("", [&](const ReloadOutcome& outcome) { reloaded = outcome.ok; });
+    REQUIRE(f.loop.until([&] { return f.data_plane.published.size() == 3; }));
+    CHECK_FALSE(drained);
+    CHECK_FALSE(reloaded);
+    f.data_plane.is_settled = true;
+    REQUIRE(f.loop.until([&] { return drained && reloaded; }));
+    CHECK(f.data_plane.published.size() == 3);
+
+    // A worker that never turns keeps nobody waiting for ever.
+    f.data_plane.is_settled = false;
+    CHECK(f.reload("").ok);
+    // Nor does the end of the program.
+    reloaded = false;
+    f.controller->reload("", [&](const ReloadOutcome& outcome) { reloaded = outcome.ok; });
+    REQUIRE(f.loop.until([&] { return f.data_plane.published.size() == 5; }));
+    f.controller.reset();
+    CHECK(reloaded);
+}
+
 TEST_CASE("controller: an id is reused only when no flow names it, and counts from zero then",
           "[control][controller]") {
     ControllerFixture f;
