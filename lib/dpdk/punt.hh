@@ -23,7 +23,7 @@ inline constexpr std::array<PuntLimit, punt_class_count> punt_limits{{
     {2'000, 100},     // neighbor: a network of 1000 hosts asking twice a second
     {50'000, 2'500},  // probe_reply: 5000 probes a second at ten packets each
     {2'000, 100},     // vip_icmp: pings and unreachables; the kernel answers no more either
-    {10'000, 500},    // other: sessions of routing daemons and SSH; TCP there backs off by itself
+    {1'000, 500},     // other: sessions of routing daemons and SSH; TCP there backs off by itself
 }};
 
 // Token bucket (the single rate of RFC 2697) with time as an argument: no division, no clock. A
