@@ -103,6 +103,12 @@ end_load() {  # FILE
     mv "$work/load" "$1"
 }
 
+# True when no socket of HOST has a source port from FIRST on, COUNT of them: the last ACK of a closed
+# connection may be on its way still, and until then its port cannot be bound again.
+ports_are_free() {  # HOST FIRST COUNT
+    [ -z "$(inside "$1" ss -Htan "( sport >= :$2 and sport < :$(($2 + $3)) )")" ]
+}
+
 # start_downloads FIRST_PORT RATE: two downloads of 4 MiB from each backend, RATE bytes a second. 64
 # short requests find out which source ports lead where.
 start_downloads() {
@@ -110,11 +116,13 @@ start_downloads() {
     downloads=()
     rm -f "$work"/download.*
     flows c4 "$VIP4" "$1" 64 >"$work/scouts"
+    until_true 10 ports_are_free c4 "$1" 64
     for backend in b1 b2 b3; do
         n=0
         while read -r address port; do
             n=$((n + 1))
-            in_background inside c4 curl -s --max-time 40 --interface "$address" --local-port "$port" \
+            in_background inside c4 curl -sS --stderr "$work/download.$backend.$n.error" --max-time 40 \
+                --interface "$address" --local-port "$port" \
                 -o "$work/download.$backend.$n" "http://$VIP4/file?rate=$2"
             downloads+=("${background[-1]}")
         done < <(awk -F'\t' -v backend=$backend '$6 == backend { print $1, $2 }' "$work/scouts" | tail -n 2)
@@ -131,7 +139,9 @@ downloads_whole() {  # BACKEND...
     local backend n
     for backend; do
         for n in 1 2; do
-            is_whole "$work/download.$backend.$n" || { echo "download $n from $backend is not whole"; return 1; }
+            is_whole "$work/download.$backend.$n" && continue
+            echo "download $n from $backend is not whole: $(cat "$work/download.$backend.$n.error")"
+            return 1
         done
     done
 }
