@@ -9,6 +9,15 @@
 # Every HTTP answer has X-Backend: NAME.
 # shellcheck shell=bash
 
+# Whom the workers of nginx run as: nobody, unless a folder on the way to the files is closed to it.
+worker_user() {
+    if setpriv --reuid nobody --regid nogroup --clear-groups test -r "$STATE/www/file" 2>/dev/null; then
+        echo nobody nogroup
+    else
+        echo root
+    fi
+}
+
 write_nginx_conf() {  # NAME
     local room=$STATE/$1 kind temporary=
     mkdir -p "$room"
@@ -17,6 +26,7 @@ write_nginx_conf() {  # NAME
     done
     cat >"$room/nginx.conf" <<EOT
 load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+user $(worker_user);
 pid $room/nginx.pid;
 error_log $room/error.log warn;
 worker_processes 1;
