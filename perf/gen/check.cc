@@ -153,31 +153,36 @@ Verdict Checker::check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept
     return Verdict::outer_source;
 }
 
-Verdict Checker::check(std::span<const std::uint8_t> frame) noexcept {
-    if (expectation_.forwarding == Forwarding::junk) return Verdict::other;
-    if (frame.size() < ethernet_length + sizeof(Ipv4Header)) return Verdict::length;
-    if ((frame[0] & 1) != 0) return Verdict::other;  // group address: ND, MLD, broadcast ARP
+Opened Checker::open(std::span<const std::uint8_t> frame) noexcept {
+    if (expectation_.forwarding == Forwarding::junk) return {Verdict::other};
+    if (frame.size() < ethernet_length + sizeof(Ipv4Header)) return {Verdict::length};
+    if ((frame[0] & 1) != 0) return {Verdict::other};  // group address: ND, MLD, broadcast ARP
     const auto ethernet = at_front<EthernetHeader>(frame);
     const std::uint16_t type = ethernet.ether_type.host();
-    if (type == ether_type_arp) return Verdict::other;
-    if (type != ether_type_ipv4 && type != ether_type_ipv6) return Verdict::ethernet;
+    if (type == ether_type_arp) return {Verdict::other};
+    if (type != ether_type_ipv4 && type != ether_type_ipv6) return {Verdict::ethernet};
     const bool v4 = type == ether_type_ipv4;
     if (expectation_.forwarding != Forwarding::macfwd &&
         ethernet.source != expectation_.weir_mac.bytes)
-        return Verdict::ethernet;
+        return {Verdict::ethernet};
 
     auto ip = frame.subspan(ethernet_length);
     inner_at_ = 0;
     if (expectation_.forwarding == Forwarding::ipip) {
-        if (const Verdict outer = check_outer(ip, v4); outer != Verdict::right) return outer;
+        if (const Verdict outer = check_outer(ip, v4); outer != Verdict::right) return {outer};
         ip = ip.subspan(inner_at_);
     } else if (v4 != (frames_->blank_ip()[0] >> 4 == 4)) {
-        return Verdict::ethernet;
+        return {Verdict::ethernet};
     }
     const Frames::Found found = frames_->recognise(ip);
-    if (found.match == Frames::Match::changed) return Verdict::inner_changed;
-    if (found.match == Frames::Match::unknown) return Verdict::unknown_flow;
-    return settle(found.flow, frame);
+    if (found.match == Frames::Match::changed) return {Verdict::inner_changed};
+    if (found.match == Frames::Match::unknown) return {Verdict::unknown_flow};
+    return {Verdict::right, found.flow};
+}
+
+Verdict Checker::check(std::span<const std::uint8_t> frame) noexcept {
+    const Opened opened = open(frame);
+    return opened.verdict == Verdict::right ? settle(opened.flow, frame) : opened.verdict;
 }
 
 std::vector<std::uint64_t> Checker::flows() const {

@@ -56,6 +56,12 @@ inline constexpr std::size_t verdict_count = static_cast<std::size_t>(Verdict::c
 // "inner_changed"; as keys of the JSON, too.
 [[nodiscard]] std::string_view name_of(Verdict verdict) noexcept;
 
+// A packet but for its backend: right, with its flow, or what is wrong with it.
+struct Opened {
+    Verdict verdict;
+    std::uint32_t flow = 0;
+};
+
 class Checker {
 public:
     // `frames` must outlive it. Takes two bytes a flow. Fails on an expectation that contradicts
@@ -65,6 +71,13 @@ public:
 
     // Hot. `frame` without FCS. Remembers which backend the flow had.
     [[nodiscard]] Verdict check(std::span<const std::uint8_t> frame) noexcept;
+
+    // The same for who knows which backend is the right one: open() judges all the rest, and
+    // is_backend() says whether the frame that open() just took went to the backend of that place
+    // in the expectation. Remember nothing, so `flows` may be 0.
+    [[nodiscard]] Opened open(std::span<const std::uint8_t> frame) noexcept;
+    [[nodiscard]] bool is_backend(std::uint16_t index,
+                                  std::span<const std::uint8_t> frame) const noexcept;
 
     // Right packets of each backend, in the order of the expectation.
     [[nodiscard]] const std::vector<std::uint64_t>& packets() const noexcept { return packets_; }
@@ -79,8 +92,6 @@ private:
     };
     Verdict check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept;
     Verdict settle(std::uint32_t flow, std::span<const std::uint8_t> frame) noexcept;
-    [[nodiscard]] bool is_backend(std::uint16_t index,
-                                  std::span<const std::uint8_t> frame) const noexcept;
 
     Expectation expectation_;
     const Frames* frames_;

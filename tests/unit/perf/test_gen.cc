@@ -228,6 +228,32 @@ TEST_CASE("checker: ipip in all four family combinations", "[perf]") {
     CHECK(checker.check(Bytes(good.begin(), good.begin() + 40)) == Verdict::length);
 }
 
+TEST_CASE("checker: without memory, open() tells the flow and is_backend() the backend", "[perf]") {
+    const bool ipip = GENERATE(false, true);
+    const auto frames = Frames::make(options_of("203.0.113.10", false));
+    const Expectation expectation = ipip ? tunnel(false) : dsr();
+    auto made = Checker::make(expectation, frames.value(), 0);
+    REQUIRE(made.ok());
+    Checker& checker = made.value();
+    const auto frame_to = [&](std::size_t index) {
+        Bytes frame = packet_of(frames.value(), 999);
+        if (ipip) return in_tunnel(frame, expectation.backends[index], Family::v4);
+        set_macs(frame, expectation.backends[index].mac, weir_mac);
+        return frame;
+    };
+    for (const std::uint16_t index : std::vector<std::uint16_t>{0, 1, 0}) {
+        const Bytes frame = frame_to(index);
+        const Opened opened = checker.open(frame);
+        CHECK(opened.verdict == Verdict::right);
+        CHECK(opened.flow == 999);
+        CHECK(checker.is_backend(index, frame));
+        CHECK_FALSE(checker.is_backend(static_cast<std::uint16_t>(1 - index), frame));
+    }
+    Bytes changed = frame_to(0);
+    changed.back() ^= 1;
+    CHECK(checker.open(changed).verdict == Verdict::inner_changed);
+}
+
 TEST_CASE("checker: an outer source beyond the prefix is wrong, with a right checksum", "[perf]") {
     const auto frames = Frames::make(options_of("203.0.113.10", false));
     Expectation expectation = tunnel(false);

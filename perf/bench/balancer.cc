@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/bench/balancer.hh"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "lib/control/compile.hh"
+#include "lib/dataplane/forward.hh"
+
+namespace weir::bench {
+
+namespace {
+
+constexpr unsigned backends = 16;
+constexpr const char* weir_mac = "02:00:00:00:00:05";
+
+std::string vip(const Case& which) {
+    const char* last = which.forward == Forward::ipip ? "11" : "10";
+    return (which.family == Family::v4 ? "203.0.113." : "2001:db8:443::") + std::string(last);
+}
+
+std::string backend_address(Family family, unsigned i) {
+    return family == Family::v4 ? fmt::format("10.0.1.{}", i) : fmt::format("fd00:1::1:{:x}", i);
+}
+
+std::string backend_mac(unsigned i) {
+    return fmt::format("02:00:00:00:01:{:02x}", i);
+}
+
+constexpr Case cases[] = {{Family::v4, Forward::dsr_l2},
+                          {Family::v4, Forward::ipip},
+                          {Family::v6, Forward::dsr_l2},
+                          {Family::v6, Forward::ipip}};
+
+std::string service_text(const Case& which) {
+    std::string text = fmt::format(
+        "[[service]]\nname = \"{0}-{1}\"\nvip = \"{2}\"\nprotocol = \"tcp\"\nport = 80\n"
+        "forward = \"{0}\"\nbackend = [\n",
+        name_of(which.forward), which.family == Family::v4 ? 4 : 6, vip(which));
+    for (unsigned i = 1; i <= backends; ++i)
+        text += fmt::format("  {{ name = \"b{:02}\", address = \"{}\" }},\n", i,
+                            backend_address(which.family, i));
+    return text + "]\n";
+}
+
+std::string configuration() {
+    std::string neighbors;
+    for (const Family family : {Family::v4, Family::v6})
+        for (unsigned i = 1; i <= backends; ++i)
+            neighbors += fmt::format("  {{ address = \"{}\", mac = \"{}\" }},\n",
+                                     backend_address(family, i), backend_mac(i));
+    std::string text = fmt::format(
+        "config_version = 1\n[system]\nname = \"bench\"\ncontrol_lcore = 0\nworker_lcores = [1]\n"
+        "[[port]]\nname = \"wan0\"\ndevice = \"net_null0\"\nmtu = 1560\n"
+        "address = [\"10.0.0.5/16\", \"fd00:1::5/64\"]\n"
+        "tunnel_source = [\"10.64.0.0/16\", \"fd00:64::/96\"]\nneighbor = [\n{}]\n",
+        neighbors);
+    for (const Case& which : cases)
+        text += service_text(which);
+    return text;
+}
+
+}  // namespace
+
+const char* name_of(Forward forward) noexcept {
+    return forward == Forward::ipip ? "ipip" : "dsr-l2";
+}
+
+Setting::Setting() {
+    ConfigResult parsed = parse_config(configuration(), "bench.toml");
+    if (!parsed.config) throw std::runtime_error(to_string(parsed.errors.front()));
+    World world;
+    world.config = std::make_shared<const Config>(std::move(*parsed.config));
+    world.ports = {{*parse_mac(weir_mac), false}};
+    world.generation = 1;
+    Registry registry;
+    if (const auto adopted = registry.adopt(*world.config); !adopted)
+        throw std::runtime_error(adopted.error().message);
+    tables_ = compile(nullptr, world, registry);
+}
+
+gen::FrameOptions Setting::frames(const Case& which, std::uint64_t flows) const {
+    return {.source_mac = *parse_mac("02:00:00:00:00:c1"),
+            .destination_mac = *parse_mac(weir_mac),
+            .destination = *parse_ip(vip(which)),
+            .destination_port = 80,
+            .udp = false,
+            .flows = flows,
+            .size = 0};
+}
+
+gen::Expectation Setting::expectation(const Case& which) const {
+    gen::Expectation expected;
+    expected.forwarding =
+        which.forward == Forward::ipip ? gen::Forwarding::ipip : gen::Forwarding::dsr_l2;
+    for (unsigned i = 1; i <= backends; ++i)
+        expected.backends.push_back({fmt::format("b{:02}", i),
+                                     *parse_ip(backend_address(which.family, i)),
+                                     *parse_mac(backend_mac(i)), true});
+    expected.tunnel_sources = {*parse_prefix("10.64.0.0/16"), *parse_prefix("fd00:64::/96")};
+    expected.weir_mac = *parse_mac(weir_mac);
+    return expected;
+}
+
+std::uint16_t Setting::backend_of(std::span<const std::uint8_t> frame) const {
+    const Parsed parsed = parse(frame, static_cast<std::uint32_t>(frame.size()), {});
+    const FlowKey key = flow_key(frame.data(), parsed);
+    const ServiceMatch match =
+        tables_->index.find(key.destination_address(), parsed.protocol, key.destination_port);
+    return maglev_lookup(match.service->slots, slot_hash(key, tables_->hash_seed));
+}
+
+Balancer::Balancer(const Setting& setting, std::span<std::byte> memory, std::uint32_t entries)
+    : setting_(setting),
+      table_(memory, entries),
+      pipeline_(table_, counters_, *traffic_, secret_) {}
+
+std::size_t Balancer::footprint(std::uint32_t entries) {
+    return FlowTable::footprint(entries);
+}
+
+std::uint64_t Balancer::parse_only(std::span<const Packet> packets) const noexcept {
+    std::uint64_t ports = 0;
+    for (const Packet& packet : packets)
+        ports += parse({packet.data, packet.contiguous}, packet.length, {}).source_port;
+    return ports;
+}
+
+std::uint64_t Balancer::classify_only(std::span<const Packet> packets) const noexcept {
+    std::uint64_t found = 0;
+    for (const Packet& packet : packets)
+        found += classify(setting_.tables(), packet).service != nullptr ? 1 : 0;
+    return found;
+}
+
+void Balancer::hash_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept {
+    for (std::size_t i = 0; i < packets.size(); ++i) {
+        sorted[i].key = flow_key(packets[i].data, sorted[i].packet.parsed);
+        sorted[i].hash = flow_hash(sorted[i].key, secret_);
+    }
+}
+
+std::uint64_t Balancer::lookup_only(std::span<const Sorted> sorted, Tick now) noexcept {
+    for (const Sorted& one : sorted)
+        table_.prefetch(one.hash);
+    for (const Sorted& one : sorted)
+        table_.prefetch_entry(one.hash);
+    std::uint64_t found = 0;
+    for (const Sorted& one : sorted) {
+        const FlowEntry* entry = table_.find(one.key, one.hash, now);
+        found += entry != nullptr ? entry->backend + 1 : 0;
+    }
+    return found;
+}
+
+void Balancer::forward_only(std::span<const Sorted> sorted,
+                            std::span<Packet> packets) const noexcept {
+    for (std::size_t i = 0; i < packets.size(); ++i)
+        (void)forward(setting_.tables(), *sorted[i].backend, sorted[i].packet.parsed,
+                      sorted[i].hash, packets[i]);
+}
+
+void Balancer::count_only(std::span<const Sorted> sorted) noexcept {
+    for (const Sorted& one : sorted) {
+        for (TrafficCounters* traffic : {&traffic_->services[index(one.packet.service->id)],
+                                         &traffic_->backends[index(one.backend->id)]}) {
+            traffic->packets.add(1);
+            traffic->bytes.add(one.packet.parsed.ip_length);
+        }
+    }
+}
+
+void Balancer::sort(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept {
+    for (std::size_t i = 0; i < packets.size(); ++i) {
+        sorted[i].packet = classify(setting_.tables(), packets[i]);
+        const ServiceTable& service = *sorted[i].packet.service;
+        hash_only(packets.subspan(i, 1), sorted.subspan(i, 1));
+        sorted[i].backend = &service.seats[maglev_lookup(
+            service.slots, slot_hash(sorted[i].key, setting_.tables().hash_seed))];
+    }
+}
+
+std::uint32_t Balancer::sweep(std::uint32_t entries, Tick now) noexcept {
+    pipeline_.sweep(entries, now);
+    return entries;
+}
+
+}  // namespace weir::bench

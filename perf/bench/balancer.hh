@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Balancer: a worker's pipeline with its tables, as the program has them, made from a configuration
+// of four services (IPv4 and IPv6, dsr-l2 and ipip; IPv6 in IPv6) of 16 backends each. All that the
+// pipeline benchmarks ask of Weir's libraries is asked here, so that a change of their interfaces
+// is followed in one place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/balance/tables.hh"
+#include "lib/dataplane/classify.hh"
+#include "lib/dataplane/process.hh"
+#include "lib/flow/table.hh"
+#include "perf/bench/memory.hh"
+#include "perf/gen/check.hh"
+
+namespace weir::bench {
+
+struct Case {
+    Family family = Family::v4;
+    Forward forward = Forward::ipip;
+};
+[[nodiscard]] const char* name_of(Forward forward) noexcept;
+
+// Immutable: what the four services and their packets look like.
+class Setting {
+public:
+    Setting();  // throws std::runtime_error when the configuration is refused
+
+    [[nodiscard]] const Tables& tables() const noexcept { return *tables_; }
+    [[nodiscard]] gen::FrameOptions frames(const Case& which, std::uint64_t flows) const;
+    [[nodiscard]] gen::Expectation expectation(const Case& which) const;
+    // Which backend the packet must go to, in the order of the expectation. `frame`: as the client
+    // sent it. Every backend is up, so the table of the service says it all.
+    [[nodiscard]] std::uint16_t backend_of(std::span<const std::uint8_t> frame) const;
+
+private:
+    std::unique_ptr<const Tables> tables_;
+};
+
+// What lookup() needs of a packet, made by sort() beforehand.
+struct Sorted {
+    Classified packet;
+    FlowKey key;
+    std::uint64_t hash = 0;
+    const BackendEntry* backend = nullptr;
+};
+
+class Balancer {
+public:
+    // `memory`: footprint(entries) bytes at least.
+    Balancer(const Setting& setting, std::span<std::byte> memory, std::uint32_t entries);
+    [[nodiscard]] static std::size_t footprint(std::uint32_t entries);
+
+    void process(std::span<Packet> packets, std::span<Verdict> verdicts, Tick now) noexcept {
+        pipeline_.process(setting_.tables(), packets, verdicts, now);
+    }
+    [[nodiscard]] std::uint32_t flows() const noexcept { return table_.size(); }
+
+    // The stages of process() one by one, each over a burst. What they answer is only there so that
+    // the compiler does not leave them out.
+    [[nodiscard]] std::uint64_t parse_only(std::span<const Packet> packets) const noexcept;
+    [[nodiscard]] std::uint64_t classify_only(std::span<const Packet> packets) const noexcept;
+    void hash_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept;
+    [[nodiscard]] std::uint64_t lookup_only(std::span<const Sorted> sorted, Tick now) noexcept;
+    void forward_only(std::span<const Sorted> sorted, std::span<Packet> packets) const noexcept;
+    void count_only(std::span<const Sorted> sorted) noexcept;
+    void sort(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept;
+    std::uint32_t sweep(std::uint32_t entries, Tick now) noexcept;
+
+private:
+    const Setting& setting_;
+    FlowTable table_;
+    LcoreCounters counters_;
+    std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
+    HashSecret secret_ = random_hash_secret();
+    Pipeline pipeline_;
+};
+
+}  // namespace weir::bench

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bench: what Weir's own work costs in memory. docs/performance.md says how to read it.
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include "perf/bench/groups.hh"
+#include "perf/bench/memory.hh"
+
+using namespace weir::bench;
+
+namespace {
+
+void run_on(int cpu) {
+    if (cpu < 0) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<std::size_t>(cpu), &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        fmt::print(stderr, "bench: cannot run on CPU {}\n", cpu);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    int exit_code = 0;
+    const auto options = read_options(argc, argv, exit_code);
+    if (!options) return exit_code;
+    run_on(options->cpu);
+    Report report(options->json);
+    try {
+        for (const std::string& group : options->groups) {
+            if (group == "pipeline") measure_pipeline(*options, report);
+        }
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "bench: {}\n", error.what());
+        return 1;
+    }
+    if (options->json)
+        fmt::print("{}\n", json{{"cycles_per_ns", cycles_per_ns()},
+                                {"memory", Region(1).kind()},
+                                {"burst", options->burst},
+                                {"round", options->round},
+                                {"figures", report.figures()}}
+                               .dump());
+    return 0;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/bench/measure.hh"
+
+#include <algorithm>
+#include <chrono>
+
+#include <time.h>
+
+namespace weir::bench {
+
+namespace {
+
+constexpr double least_share = 0.99;  // of a CPU
+
+double cpu_ns() {
+    timespec used{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) * 1e9 + static_cast<double>(used.tv_nsec);
+}
+
+double clock_cost() {
+    double least = 1e9;
+    for (int i = 0; i < 1000; ++i) {
+        const std::uint64_t before = fenced_cycles();
+        least = std::min(least, static_cast<double>(fenced_cycles() - before));
+    }
+    return least;
+}
+
+double measure_clock() {
+    using clock = std::chrono::steady_clock;
+    const auto from = clock::now();
+    const std::uint64_t cycles = fenced_cycles();
+    while (clock::now() - from < std::chrono::milliseconds(50)) {
+    }
+    const std::uint64_t passed = fenced_cycles() - cycles;
+    return static_cast<double>(passed) /
+           std::chrono::duration<double, std::nano>(clock::now() - from).count();
+}
+
+double median_of(std::vector<double> sorted) {
+    const std::size_t half = sorted.size() / 2;
+    return sorted.size() % 2 != 0 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+}  // namespace
+
+double cycles_per_ns() {
+    static const double measured = measure_clock();
+    return measured;
+}
+
+Spread spread_of(const std::vector<Window>& windows) {
+    std::vector<double> kept;
+    for (const Window& window : windows)
+        if (!window.disturbed) kept.push_back(window.each());
+    Spread spread;
+    spread.dropped = static_cast<unsigned>(windows.size() - kept.size());
+    spread.windows = static_cast<unsigned>(kept.size());
+    if (kept.empty())
+        for (const Window& window : windows)
+            kept.push_back(window.each());
+    if (kept.empty()) return spread;
+    std::ranges::sort(kept);
+    spread.median = median_of(kept);
+    spread.least = kept.front();
+    spread.most = kept.back();
+    return spread;
+}
+
+Spread scaled(const Spread& spread, double factor) {
+    Spread result = spread;
+    result.median *= factor;
+    result.least *= factor;
+    result.most *= factor;
+    return result;
+}
+
+Spread inverted(const Spread& spread, double factor) {
+    Spread result = spread;
+    result.median = factor / spread.median;
+    result.least = factor / spread.most;
+    result.most = factor / spread.least;
+    return result;
+}
+
+Stopwatch::Stopwatch() : overhead_(clock_cost()), began_(fenced_cycles()), cpu_ns_(cpu_ns()) {}
+
+double Stopwatch::wall_ns() const noexcept {
+    return static_cast<double>(fenced_cycles() - began_) / cycles_per_ns();
+}
+
+Window Stopwatch::take() {
+    Window window = window_;
+    const double used = cpu_ns();
+    window.disturbed = used - cpu_ns_ < least_share * wall_ns();
+    began_ = fenced_cycles();
+    cpu_ns_ = used;
+    window_ = {};
+    return window;
+}
+
+}  // namespace weir::bench

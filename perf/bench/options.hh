@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of bench.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "perf/bench/balancer.hh"
+#include "perf/bench/measure.hh"
+
+namespace weir::bench {
+
+struct Options {
+    std::vector<std::string> groups{"pipeline"};
+    std::vector<std::uint64_t> flows{1, 1'000, 131'072, 1'000'000, 10'000'000};
+    std::vector<unsigned> families{4, 6};
+    std::vector<std::string> forwards{"dsr-l2", "ipip"};
+    std::uint32_t entries = 0;  // of the connection table; 0: 4 194 304, or 1.6 a flow when more
+    std::uint32_t burst = 32;
+    std::uint32_t round = 256;  // packets filled at once
+    int cpu = -1;               // -1: wherever
+    bool stages = true, json = false;
+    Plan plan;
+};
+
+// nullopt: it was answered or refused; leave with `exit_code`.
+std::optional<Options> read_options(int argc, char** argv, int& exit_code);
+
+}  // namespace weir::bench

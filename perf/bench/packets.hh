@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Packets: frames in buffers that lie as those of a DPDK pool: 16 384 of 2176 bytes, a headroom of
+// 128 in front of each frame. A round fills some of them, one after the other through the pool, and
+// after the run checks what became of each.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/dataplane/packet.hh"
+#include "lib/dataplane/verdict.hh"
+#include "perf/bench/balancer.hh"
+#include "perf/bench/memory.hh"
+#include "perf/gen/check.hh"
+#include "perf/gen/frames.hh"
+
+namespace weir::bench {
+
+// xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016).
+class Random {
+public:
+    [[nodiscard]] std::uint64_t next() noexcept {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return state_ * 0x2545f4914f6cdd1d;
+    }
+    [[nodiscard]] std::uint32_t below(std::uint64_t bound) noexcept {
+        return static_cast<std::uint32_t>(((next() >> 32) * bound) >> 32);
+    }
+
+private:
+    std::uint64_t state_ = 0x9e3779b97f4a7c15;
+};
+
+class Packets {
+public:
+    static constexpr std::uint32_t buffers = 16'384, buffer_bytes = 2176, headroom = 128;
+
+    // `round`: packets that are filled at once. Frames just written are in the cache, as after a
+    // receive that copies; with a round of 16 384 they come back from further away.
+    Packets(const Setting& setting, const Case& which, std::uint64_t flows, std::uint32_t round);
+
+    Packets(const Packets&) = delete;
+    Packets& operator=(const Packets&) = delete;
+
+    // Writes the frames of the next round: of random flows, or of `first` and those that follow.
+    void fill_random(bool syn);
+    void fill_from(std::uint64_t first, std::uint32_t count, bool syn);
+
+    [[nodiscard]] std::span<Packet> packets() noexcept { return packets_; }
+    [[nodiscard]] std::span<Verdict> verdicts() noexcept { return verdicts_; }
+    // Every packet of the round was sent, to the backend of its flow, byte by byte as it should be.
+    // Throws std::runtime_error for the first that was not.
+    void check();
+    [[nodiscard]] std::uint64_t checked() const noexcept { return checked_; }
+
+private:
+    void fill(std::size_t i, std::uint32_t flow, bool syn);
+
+    const Setting& setting_;
+    gen::Frames frames_;
+    gen::Checker checker_;
+    Region pool_;
+    std::uint64_t flows_;
+    std::uint32_t round_, next_buffer_ = 0;
+    std::vector<Packet> packets_;
+    std::vector<Verdict> verdicts_;
+    std::vector<std::uint32_t> sent_;  // flow of each packet of the round
+    std::vector<std::uint8_t> scratch_;
+    Random random_;
+    std::uint64_t checked_ = 0;
+};
+
+}  // namespace weir::bench

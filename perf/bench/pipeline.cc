@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <stdexcept>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "perf/bench/balancer.hh"
+#include "perf/bench/groups.hh"
+#include "perf/bench/packets.hh"
+
+namespace weir::bench {
+
+namespace {
+
+constexpr const char* group = "pipeline";
+
+std::uint32_t entries_for(const Options& options, std::uint64_t flows) {
+    if (options.entries != 0) return options.entries;
+    return std::max<std::uint32_t>(1u << 22, static_cast<std::uint32_t>(flows * 8 / 5));
+}
+
+// One balancer with its flows: what is measured of one case and one number of flows.
+class Bed {
+public:
+    Bed(const Options& options, const Setting& setting, const Case& which, std::uint64_t flows)
+        : options_(options),
+          flows_(flows),
+          memory_(Balancer::footprint(entries_for(options, flows))),
+          balancer_(setting, memory_.bytes(), entries_for(options, flows)),
+          packets_(setting, which, flows, options.round),
+          sorted_(options.round),
+          conditions_({{"family", which.family == Family::v4 ? 4 : 6},
+                       {"forward", name_of(which.forward)},
+                       {"flows", flows}}) {}
+
+    // Every flow comes once, as a SYN: a window for each tenth of the flows.
+    [[nodiscard]] std::vector<Window> grow() {
+        std::vector<Window> windows;
+        Stopwatch watch;
+        const std::uint64_t tenth = std::max<std::uint64_t>(1, flows_ / 10);
+        for (std::uint64_t first = 0; first < flows_;) {
+            const auto count =
+                static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.round, flows_ - first));
+            packets_.fill_from(first, count, true);
+            run(watch);
+            packets_.check();
+            first += count;
+            if (watch.so_far().items >= tenth || first == flows_) windows.push_back(watch.take());
+        }
+        if (balancer_.flows() != flows_)
+            throw std::runtime_error(
+                fmt::format("{} flows were sent, the table has {}", flows_, balancer_.flows()));
+        return windows;
+    }
+
+    // And once more as an ACK: the flows are established.
+    void establish() {
+        Stopwatch watch;
+        for (std::uint64_t first = 0; first < flows_;) {
+            const auto count =
+                static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.round, flows_ - first));
+            packets_.fill_from(first, count, false);
+            run(watch);
+            first += count;
+        }
+    }
+
+    [[nodiscard]] Spread established() {
+        return spread_of(windows_of(options_.plan, [this](Stopwatch& watch) {
+            packets_.fill_random(false);
+            run(watch);
+            packets_.check();
+        }));
+    }
+
+    // `stage(first, count)` over bursts of packets that were sorted but not rewritten.
+    template <typename Stage>
+    void time_stage(Report& report, const std::string& name, Stage&& stage) {
+        const Spread spread = spread_of(windows_of(options_.plan, [&](Stopwatch& watch) {
+            packets_.fill_random(false);
+            balancer_.sort(packets_.packets(), sorted_);
+            in_bursts(watch, stage);
+        }));
+        report.add(group, "stage " + name, conditions_, "cycles", spread);
+    }
+    void time_stages(Report& report);
+
+    [[nodiscard]] const json& conditions() const noexcept { return conditions_; }
+    [[nodiscard]] std::uint64_t checked() const noexcept { return packets_.checked(); }
+
+private:
+    template <typename Stage>
+    void in_bursts(Stopwatch& watch, Stage&& stage) {
+        const std::size_t count = packets_.packets().size();
+        watch.start();
+        for (std::size_t first = 0; first < count; first += options_.burst)
+            stage(first, std::min<std::size_t>(options_.burst, count - first));
+        watch.stop(count);
+    }
+
+    // All packets of the round, in bursts.
+    void run(Stopwatch& watch) {
+        in_bursts(watch, [this](std::size_t first, std::size_t count) {
+            balancer_.process(packets_.packets().subspan(first, count),
+                              packets_.verdicts().subspan(first, count), now_);
+        });
+    }
+
+    const Options& options_;
+    std::uint64_t flows_;
+    Region memory_;
+    Balancer balancer_;
+    Packets packets_;
+    std::vector<Sorted> sorted_;
+    json conditions_;
+    Tick now_{1000};  // stands still: no flow expires in the seconds of a run
+    volatile std::uint64_t sink_ = 0;
+};
+
+void Bed::time_stages(Report& report) {
+    const auto burst = [this](std::size_t first, std::size_t count) {
+        return packets_.packets().subspan(first, count);
+    };
+    const auto sorted = [this](std::size_t first, std::size_t count) {
+        return std::span(sorted_).subspan(first, count);
+    };
+    time_stage(report, "parse", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.parse_only(burst(first, count));
+    });
+    time_stage(report, "classify (parse and service)", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.classify_only(burst(first, count));
+    });
+    time_stage(report, "key and hash", [&](std::size_t first, std::size_t count) {
+        balancer_.hash_only(burst(first, count), sorted(first, count));
+    });
+    time_stage(report, "flow lookup", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.lookup_only(sorted(first, count), now_);
+    });
+    time_stage(report, "forward (encapsulation)", [&](std::size_t first, std::size_t count) {
+        balancer_.forward_only(sorted(first, count), burst(first, count));
+    });
+    time_stage(report, "counters", [&](std::size_t first, std::size_t count) {
+        balancer_.count_only(sorted(first, count));
+    });
+    const Spread sweep = spread_of(windows_of(options_.plan, [&](Stopwatch& watch) {
+        watch.start();
+        const std::uint32_t visited = balancer_.sweep(4096, now_);
+        watch.stop(visited);
+    }));
+    report.add(group, "sweep, an entry", conditions_, "cycles", sweep);
+}
+
+// New flows are told where there are enough of them for ten windows that mean something.
+constexpr std::uint64_t enough_new_flows = 1'000'000;
+
+void measure_case(const Options& options, const Setting& setting, const Case& which,
+                  std::uint64_t flows, Report& report) {
+    Bed bed(options, setting, which, flows);
+    const std::vector<Window> growth = bed.grow();
+    bed.establish();
+    const Spread cycles = bed.established();
+    report.add(group, "process", bed.conditions(), "cycles", cycles);
+    report.add(group, "process", bed.conditions(), "ns", scaled(cycles, 1 / cycles_per_ns()));
+    if (flows >= enough_new_flows) {
+        const Spread fresh = spread_of(growth);
+        double all = 0;
+        for (const Window& window : growth)
+            all += window.cycles;
+        report.add(group, "new flows, table growing from 0", bed.conditions(), "cycles", fresh);
+        report.add(group, "new flows a second", bed.conditions(), "M/s",
+                   inverted(fresh, 1e3 * cycles_per_ns()));
+        report.add(group, "new flows a second over all", bed.conditions(), "M/s",
+                   1e3 * cycles_per_ns() * static_cast<double>(flows) / all);
+    }
+    if (options.stages) bed.time_stages(report);
+    report.add(group, "packets checked, all right", bed.conditions(), "",
+               static_cast<double>(bed.checked()));
+}
+
+}  // namespace
+
+void measure_pipeline(const Options& options, Report& report) {
+    const Setting setting;
+    for (const unsigned family : options.families)
+        for (const std::string& forward : options.forwards)
+            for (const std::uint64_t flows : options.flows)
+                measure_case(options, setting,
+                             {family == 4 ? Family::v4 : Family::v6,
+                              forward == "ipip" ? Forward::ipip : Forward::dsr_l2},
+                             flows, report);
+}
+
+}  // namespace weir::bench
