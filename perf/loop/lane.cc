@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/loop/lane.hh"
+
+#include <cstring>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+namespace weir::loop {
+
+std::uint16_t Lane::receive(rte_mbuf** out, std::uint16_t wanted) noexcept {
+    if (!made_.open.load(std::memory_order_relaxed)) return 0;
+    const std::uint64_t begin = rte_rdtsc();
+    if (rte_pktmbuf_alloc_bulk(made_.pool, out, wanted) != 0) return 0;
+    const std::span<const std::uint8_t> blank = made_.frames->blank();
+    const auto length = static_cast<std::uint16_t>(blank.size());
+    for (std::uint16_t i = 0; i < wanted; ++i) {
+        auto* const frame = rte_pktmbuf_mtod(out[i], std::uint8_t*);
+        std::memcpy(frame, blank.data(), length);
+        made_.frames->set_flow(frame, made_.flows[made_.next], made_.first_pass);
+        out[i]->data_len = length;
+        out[i]->pkt_len = length;
+        if (++made_.next == made_.flows.size()) {
+            made_.next = 0;
+            made_.first_pass = false;
+        }
+    }
+    made_.packets.add(wanted);
+    made_.cycles.add(rte_rdtsc() - begin);
+    return wanted;
+}
+
+std::uint16_t Lane::send(rte_mbuf** packets, std::uint16_t count) noexcept {
+    const std::uint64_t begin = rte_rdtsc();
+    for (std::uint16_t i = 0; i < count; ++i) {
+        const std::span<const std::uint8_t> frame(rte_pktmbuf_mtod(packets[i], const std::uint8_t*),
+                                                  packets[i]->data_len);
+        const gen::Verdict verdict =
+            packets[i]->nb_segs == 1 ? returned_.checker.check(frame) : gen::Verdict::length;
+        returned_.verdicts[static_cast<std::size_t>(verdict)].add(1);
+    }
+    rte_pktmbuf_free_bulk(packets, count);
+    returned_.packets.add(count);
+    returned_.cycles.add(rte_rdtsc() - begin);
+    return count;
+}
+
+Result<LanePort> LanePort::open(std::uint16_t queues, const MbufPools& pools) {
+    PortOptions options;
+    options.name = "lane0";
+    options.device = "net_null0";
+    options.rx_queues = options.tx_queues = queues;
+    auto opened = Port::open(options, pools);
+    if (!opened) return opened.error();
+    if (opened.value().rx_queues() < queues || opened.value().tx_queues() < queues)
+        return Error{"net_null0 has too few queues"};
+    LanePort port(std::move(opened).value());
+    if (auto started = port.port_.start(); !started) return started.error();
+    // net_null is there for its configuration alone. Its two functions and the queues that they get
+    // are replaced where rte_eth_rx_burst() looks for them.
+    auto& operations = rte_eth_fp_ops[port.device()];
+    operations.rx_pkt_burst = [](void* lane, rte_mbuf** out, std::uint16_t wanted) {
+        return static_cast<Lane*>(lane)->receive(out, wanted);
+    };
+    operations.tx_pkt_burst = [](void* lane, rte_mbuf** packets, std::uint16_t count) {
+        return static_cast<Lane*>(lane)->send(packets, count);
+    };
+    operations.rxq.data = port.queues_->data();
+    operations.txq.data = port.queues_->data();
+    return port;
+}
+
+void LanePort::attach(std::span<const std::unique_ptr<Lane>> lanes) noexcept {
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+        (*queues_)[i] = lanes[i].get();
+}
+
+}  // namespace weir::loop

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// loop: what the worker loop costs a packet, without a device.
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <unistd.h>
+
+#include "lib/dpdk/eal.hh"
+#include "perf/loop/measure.hh"
+#include "perf/loop/modes.hh"
+#include "perf/loop/options.hh"
+#include "perf/loop/report.hh"
+
+namespace {
+
+using namespace weir;
+using namespace weir::loop;
+
+std::atomic<bool> stop{false};
+static_assert(std::atomic<bool>::is_always_lock_free);  // set by a signal handler
+
+constexpr std::uint16_t queues = 4;
+constexpr std::uint64_t memory_bytes = std::uint64_t{256} << 20;
+
+Result<void> start_eal(const Options& options, bool huge) {
+    EalOptions eal;
+    eal.memory = huge ? EalOptions::Memory::in_memory : EalOptions::Memory::no_huge;
+    eal.memory_bytes = memory_bytes;
+    eal.lcores = fmt::format("{}@{},{}@{},{}@{}", control_lcore, options.cpus[1], worker_lcore,
+                             options.cpus[0], other_lcore, options.cpus[1]);
+    eal.file_prefix = fmt::format("weir-loop-{}", getpid());
+    eal.devices = {"net_null0"};
+    eal.extra = {"--no-telemetry"};
+    return eal_init(eal_arguments(eal));
+}
+
+std::map<unsigned, int> threads_of_lcores() {
+    std::map<unsigned, int> threads;
+    for (const unsigned lcore : {worker_lcore, other_lcore}) {
+        rte_eal_remote_launch(
+            [](void* thread) {
+                *static_cast<int*>(thread) = gettid();
+                return 0;
+            },
+            &threads[lcore], lcore);
+        rte_eal_wait_lcore(lcore);
+    }
+    return threads;
+}
+
+// Everything that needs pools and port, which outlive it.
+Result<bool> compare(const Options& options, bool huge, LanePort& port, const MbufPools& pools,
+                     rte_mempool* pool) {
+    auto scene = Scene::make({options.forward, options.backends, port.mac()});
+    if (!scene) return scene.error();
+    auto frames = gen::Frames::make({*parse_mac("02:00:00:00:00:c1"), port.mac(),
+                                     scene.value().vip(), 80, false, flows_needed(options), 0});
+    if (!frames) return frames.error();
+    const Stage stage{port, scene.value(), pool, pools.control(), options.entries, huge};
+    auto runners = runners_of(options, stage, frames.value());
+    if (!runners) return runners.error();
+    auto outcome =
+        measure(runners.value(), {options.windows, options.seconds, threads_of_lcores()}, stop);
+    if (!outcome) return outcome.error();
+    fmt::print("{}", (options.json ? json_of : table)(options, outcome.value()));
+    return outcome.value().all_right();
+}
+
+Result<bool> run(const Options& options) {
+    const bool huge = options.memory == "in-memory" ||
+                      (options.memory == "auto" && free_hugepage_bytes() >= memory_bytes);
+    if (auto started = start_eal(options, huge); !started) return started.error();
+    PoolOptions pool_options;
+    pool_options.mbufs = 255;  // of the device that is never used
+    auto pools = MbufPools::create(pool_options);
+    if (!pools) return pools.error();
+    // Without caches: every buffer is used in turn, so that as much memory goes round as with a
+    // device's ring of descriptors.
+    rte_mempool* const pool =
+        rte_pktmbuf_pool_create("lanes", options.mbufs, 0, 0, pools.value().room(), SOCKET_ID_ANY);
+    if (pool == nullptr) return Error{"no memory for the packets"};
+    auto port = LanePort::open(queues, pools.value());
+    if (!port) return port.error();
+    return compare(options, huge, port.value(), pools.value(), pool);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    int exit_code = 0;
+    const auto options = read_options(argc, argv, exit_code);
+    if (!options) return exit_code;
+    std::signal(SIGINT, [](int) { stop.store(true); });
+    std::signal(SIGTERM, [](int) { stop.store(true); });
+    const auto right = run(*options);
+    if (!right) fmt::print(stderr, "loop: {}\n", right.error().message);
+    eal_cleanup();
+    return right && right.value() ? 0 : 1;
+}
