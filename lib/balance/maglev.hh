@@ -3,9 +3,8 @@
 //
 // Two steps, so that health events move only what they must:
 // 1. maglev_configured(): the table over all *configured* backends (Eisenbud et al., "Maglev: A
-// Fast
-//    and Reliable Software Network Load Balancer", NSDI 2016, section 3.4). Permutations come from
-//    the backend's name, so file order does not matter. Weights are ours: a member of weight w
+//    Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4). Permutations come
+//    from the backend's name, so file order does not matter. Weights are ours: a member of weight w
 //    takes w turns for every w_max turns of the heaviest, evenly spaced; after any number of rounds
 //    it is less than one turn off its share.
 // 2. maglev_live(): slots of members that are not live go to others, slot by slot. Each slot has a
@@ -52,7 +51,8 @@ struct MaglevMember {
 // members[i] is seat i, at most 65534 of them. `slots` must be a prime below 2^31. All weights zero
 // or no member: every slot is no_seat. The result depends on the set of (name_hash, weight), not on
 // the order (seat numbers follow the members).
-// Cost: about slots * ln(slots) probes of a bitmap: 1 ms for 65 537 slots, 12 ms for 655 373.
+// Cost: about slots * ln(slots) / 2 probes of a byte a slot: with 1000 members some 0.5 ms for
+// 65 537 slots and 7 ms for 655 373; with unequal weights half as much again.
 [[nodiscard]] std::vector<Seat> maglev_configured(std::span<const MaglevMember> members,
                                                   std::uint32_t slots);
 
@@ -60,8 +60,8 @@ struct MaglevMember {
 // flows, one for each member. Seats of weight 0 never take any, live or not; no live seat with a
 // weight: every slot is no_seat. A live member with a weight but without a slot in `configured`
 // (its share is below one slot) gets some only from those that fell; with all others down,
-// everything. Cost: one pass over the slots, and a few hashes for each slot that moves (up to some
-// 200 ns each when all but a few of a thousand members are down).
+// everything. Cost: one pass over the slots (0.03 ms for 65 537 of them), and a few hashes for each
+// slot that moves (up to some 200 ns each when all but a few of a thousand members are down).
 [[nodiscard]] std::vector<Seat> maglev_live(std::span<const Seat> configured,
                                             std::span<const MaglevMember> members,
                                             const std::vector<bool>& live);

@@ -77,6 +77,9 @@ TEST_CASE("maglev: known answers, for ever", "[balance]") {
     std::vector<bool> few(50, false);
     few[3] = few[7] = few[10] = true;
     CHECK(digest(maglev_live(table, weighted, few)) == 0xca5ed54f1af01a8e);
+    CHECK(digest(maglev_configured(equal_pool(1000), 65'537)) == 0x5b43a5c6f62074e9);
+    const auto thousand = pool(1000, [](std::size_t i) { return 1 + i % 100; });
+    CHECK(digest(maglev_configured(thousand, 65'537)) == 0x9d690fe4957cc044);
 }
 
 TEST_CASE("maglev: default sizes are listed primes with 100 slots a backend", "[balance]") {
