@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// LineTable: a connection table whose entries lie in the cache line that their key names. Exact
+// keys, fixed memory, no allocation after the constructor, bounded work in every call.
+//
+// The key is permuted with the secret of this boot (key_mix.hh) and named by a home line and what
+// the line's number does not say of it, the remnant: storing the remnant stores the key. A new
+// entry goes into its home, else into its alternate line, which an involution on (line, remnant)
+// gives; when both are full, others move to their alternates, over at most two steps (Pagh and
+// Rodler, "Cuckoo Hashing", J. Algorithms 2004). A line counts those of its own that lie elsewhere,
+// so a lookup reads a second line only where there are some: about one of eight at full load.
+//
+// Live entries are never evicted: insert() refuses when `entries` are in use, or no place was found
+// in two steps, and the caller goes on statelessly. There are four entries a line of five slots, so
+// the former happens first, and costs no search.
+//
+// Memory: one region that the caller owns (huge pages, on the worker's NUMA node), versioned and
+// free of pointers, so that a successor process could map it.
+// Threads: one worker, nobody else. Other threads ask the worker (see dataplane/inspect.hh).
+//
+// Format says what a key is and where the rest of it lies that 64 bits do not hold: see
+// narrow_table.hh and wide_table.hh. The member functions are instantiated in line_table.cc.
+#pragma once
+
+#include <bit>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lib/flow/key_mix.hh"
+#include "lib/flow/line.hh"
+
+namespace weir {
+
+// Bytes of a region that are not lines: magic, sizes, cursor and secret.
+inline constexpr std::size_t line_table_header = 64;
+
+// A key on its way through the table.
+template <typename Format>
+struct LineName {
+    std::uint64_t wanted = 0;  // key word of an entry of it that is not displaced
+    std::uint32_t home = 0;    // line
+    [[no_unique_address]] typename Format::Rest rest;
+};
+
+// A slot of the table, or none.
+struct LinePlace {
+    static constexpr std::uint32_t none = 7;  // as slot
+    std::uint32_t code = none;                // line * 8 + slot
+    [[nodiscard]] std::uint32_t line() const noexcept { return code >> 3; }
+    [[nodiscard]] unsigned slot() const noexcept { return code & 7; }
+    explicit operator bool() const noexcept { return (code & 7) != none; }
+    friend bool operator==(LinePlace, LinePlace) = default;
+};
+
+// Which ones of a burst are to be looked for in their alternate lines.
+struct LinePending {
+    static constexpr std::size_t most = 64;
+    std::uint32_t count = 0;
+    std::uint8_t which[most];
+};
+
+template <typename Format>
+class LineTable {
+public:
+    using Key = typename Format::Key;
+    using Name = LineName<Format>;
+    static constexpr std::uint32_t max_entries = 1u << 28;
+
+    // Bytes of the region for `entries` (1 .. 2^28) flows; 0 when out of range. Also the validator.
+    [[nodiscard]] static std::size_t footprint(std::uint32_t entries) noexcept;
+
+    // `region`: footprint(entries) bytes, 64-byte aligned, outliving the table. Its content is
+    // overwritten. Touches every page.
+    LineTable(std::span<std::byte> region, std::uint32_t entries,
+              const HashSecret& secret) noexcept;
+
+    [[nodiscard]] Name name(const Key& key) const noexcept;
+    void prefetch(const Name& name) const noexcept { prefetch_line(name.home); }
+
+    // The entry of `name`, live or expired, or none.
+    [[nodiscard]] LinePlace find(const Name& name) const noexcept;
+
+    // find() for a burst of at most LinePending::most, in two stages that leave the caller time
+    // between them: the first looks into the homes and prefetches the alternates of those that need
+    // it, the second looks into these. `places` gets as many results. A place holds until changes()
+    // counts on, a miss until the next insert().
+    void find_homes(std::span<const Name> names, LinePlace* places,
+                    LinePending& pending) const noexcept;
+    void find_alternates(std::span<const Name> names, LinePlace* places,
+                         const LinePending& pending) const noexcept;
+
+    // A new entry. Precondition: find() just answered none. An expired entry gives its place when
+    // there is no other; what it counted for is told. Refused: place is none and nothing changed.
+    struct Inserted {
+        LinePlace place;
+        bool replaced = false;
+        std::uint32_t old_backend = 0;
+    };
+    [[nodiscard]] Inserted insert(const Name& name, const FlowValue& value, Tick now) noexcept;
+
+    // Removes an entry, live or expired.
+    void erase(LinePlace place) noexcept;
+
+    [[nodiscard]] std::uint32_t backend(LinePlace at) const noexcept {
+        return line(at).backend(at.slot());
+    }
+    [[nodiscard]] FlowState state(LinePlace at) const noexcept { return line(at).state(at.slot()); }
+    [[nodiscard]] Expiry expiry(LinePlace at) const noexcept { return line(at).expiry(at.slot()); }
+    [[nodiscard]] bool is_live(LinePlace at, Tick now) const noexcept {
+        return !is_past(expiry(at), now);
+    }
+    [[nodiscard]] Key key(LinePlace at) const noexcept;
+    void set(LinePlace at, const FlowValue& value) noexcept { line(at).set(at.slot(), value); }
+    void set_time(LinePlace at, FlowState state, Expiry expiry) noexcept {
+        line(at).set_time(at.slot(), state, expiry);
+    }
+
+    // Counts entries that were moved or removed.
+    [[nodiscard]] std::uint32_t changes() const noexcept { return header_->changes; }
+
+    // Visits the next `lines` lines, wrapping round, and removes the expired entries; calls
+    // expired(backend) for each. Returns how many were removed. Must come round within 37 hours.
+    template <typename Expired>
+    std::uint32_t sweep(std::uint32_t lines, Tick now, Expired&& expired) noexcept;
+
+    // Live entries in table order, from line `cursor` on (0 at first): copies at most out.size(),
+    // at least a line's worth of room, and moves the cursor; lines() when the end is reached. Looks
+    // at no more than out.size() lines.
+    struct Shown {
+        Key key;
+        FlowValue value;
+    };
+    std::size_t copy(std::uint32_t& cursor, std::span<Shown> out, Tick now) const noexcept;
+
+    [[nodiscard]] std::uint32_t size() const noexcept;      // entries in use, expired ones included
+    [[nodiscard]] std::uint32_t capacity() const noexcept;  // as given to the constructor
+    [[nodiscard]] std::uint32_t lines() const noexcept { return lines_; }
+
+private:
+    struct alignas(64) Bucket {
+        FlowLine line;
+        [[no_unique_address]] typename Format::Companion companion;
+    };
+    struct Header {
+        std::uint64_t magic;
+        std::uint32_t entries, lines;
+        std::uint32_t size;
+        std::uint32_t sweep_next;
+        std::uint32_t changes;
+        std::uint32_t unused;
+        HashSecret secret;
+    };
+    static_assert(sizeof(Header) <= line_table_header);
+    struct Room;  // a slot for a new entry, and what must move before
+
+    static constexpr std::uint32_t all_slots = (1u << Format::slots) - 1;
+    [[nodiscard]] static std::uint32_t line_count(std::uint32_t entries) noexcept;
+
+    [[nodiscard]] FlowLine& line(LinePlace at) const noexcept { return buckets_[at.line()].line; }
+    [[nodiscard]] std::uint32_t alternate(std::uint32_t line, std::uint64_t wanted) const noexcept;
+    [[nodiscard]] std::uint32_t other_line(std::uint32_t line, unsigned slot) const noexcept;
+    [[nodiscard]] LinePlace find_in(std::uint32_t line, std::uint64_t wanted,
+                                    const Name& name) const noexcept;
+    [[nodiscard]] LinePlace chosen(std::uint32_t line, std::uint32_t mask,
+                                   const Name& name) const noexcept;
+
+    void prefetch_line(std::uint32_t line) const noexcept;
+    [[nodiscard]] LinePlace free_place(std::uint32_t line) const noexcept;
+    [[nodiscard]] LinePlace expired_place(std::uint32_t line, Tick now) const noexcept;
+    [[nodiscard]] bool may_displace(std::uint32_t home, std::uint32_t alternate) const noexcept;
+    [[nodiscard]] LinePlace place_in(std::uint32_t line, bool full, Tick now) const noexcept;
+    [[nodiscard]] LinePlace make_room(const Name& name, Tick now, Inserted& result) noexcept;
+    void vacate(LinePlace place, Inserted& result) noexcept;
+    void move(LinePlace from, LinePlace to) noexcept;
+
+    Header* header_ = nullptr;
+    Bucket* buckets_ = nullptr;
+    std::uint32_t lines_ = 0;
+    std::uint64_t stride_ = 0;  // permuted keys a line: floor(2^64 / lines)
+    KeyMix mix_;
+};
+
+// What every packet runs through, for the callers to inline.
+
+template <typename Format>
+inline typename LineTable<Format>::Name LineTable<Format>::name(const Key& key) const noexcept {
+    __extension__ using Wide = unsigned __int128;
+    Name name;
+    const std::uint64_t mixed = Format::mixed(mix_, key, name.rest);
+    name.home = static_cast<std::uint32_t>((static_cast<Wide>(mixed) * lines_) >> 64);
+    // Below 2^64 / lines + lines, as home * stride lies at most that far before the line's first
+    // key; with 256 lines or more that is within 56 bits.
+    name.wanted = (mixed - name.home * stride_) << remnant_shift;
+    return name;
+}
+
+template <typename Format>
+inline void LineTable<Format>::prefetch_line(std::uint32_t line) const noexcept {
+    const auto* bucket = reinterpret_cast<const std::byte*>(buckets_ + line);
+    for (std::size_t at = 0; at < sizeof(Bucket); at += 64)
+        __builtin_prefetch(bucket + at, 1);
+}
+
+// An involution for every remnant: the sum of both lines is a number that the remnant gives. The
+// factor only spreads the low bits of the remnant to the top; a secret went into them before.
+template <typename Format>
+inline std::uint32_t LineTable<Format>::alternate(std::uint32_t line,
+                                                  std::uint64_t wanted) const noexcept {
+    __extension__ using Wide = unsigned __int128;
+    const std::uint64_t spread = (wanted ^ wanted >> 32) * 0x9e3779b97f4a7c15u;
+    const auto sum = static_cast<std::uint32_t>((static_cast<Wide>(spread) * lines_) >> 64);
+    return sum >= line ? sum - line : sum + lines_ - line;
+}
+
+// The slot of `mask` that holds the rest of the key, too; at most one does.
+template <typename Format>
+inline LinePlace LineTable<Format>::chosen(std::uint32_t line, std::uint32_t mask,
+                                           const Name& name) const noexcept {
+    std::uint32_t slot = static_cast<std::uint32_t>(std::countr_zero(mask | 1u << LinePlace::none));
+    if constexpr (Format::has_rest) {
+        while (slot != LinePlace::none && !buckets_[line].companion.holds(slot, name.rest)) {
+            mask &= mask - 1;
+            slot = static_cast<std::uint32_t>(std::countr_zero(mask | 1u << LinePlace::none));
+        }
+    }
+    return {line << 3 | slot};
+}
+
+template <typename Format>
+inline LinePlace LineTable<Format>::find_in(std::uint32_t line, std::uint64_t wanted,
+                                            const Name& name) const noexcept {
+    return chosen(line, match(buckets_[line].line, wanted), name);
+}
+
+template <typename Format>
+inline LinePlace LineTable<Format>::find(const Name& name) const noexcept {
+    const LinePlace place = find_in(name.home, name.wanted, name);
+    if (place || buckets_[name.home].line.displaced() == 0) return place;
+    return find_in(alternate(name.home, name.wanted), name.wanted | displaced_bit, name);
+}
+
+template <typename Format>
+inline void LineTable<Format>::find_homes(std::span<const Name> names, LinePlace* places,
+                                          LinePending& pending) const noexcept {
+    assert(names.size() <= LinePending::most);
+    std::uint32_t count = 0;  // a local: stores of bytes may alias what is reached by pointers
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::uint32_t home = names[i].home;
+        const LinePlace place = find_in(home, names[i].wanted, names[i]);
+        places[i] = place;
+        // Without a branch: which ones are displaced, nobody can predict.
+        pending.which[count] = static_cast<std::uint8_t>(i);
+        count += static_cast<std::uint32_t>(!place) &
+                 static_cast<std::uint32_t>(buckets_[home].line.displaced() != 0);
+    }
+    pending.count = count;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const Name& name = names[pending.which[i]];
+        const std::uint32_t line = alternate(name.home, name.wanted);
+        places[pending.which[i]] = {line << 3 | LinePlace::none};
+        prefetch_line(line);
+    }
+}
+
+template <typename Format>
+inline void LineTable<Format>::find_alternates(std::span<const Name> names, LinePlace* places,
+                                               const LinePending& pending) const noexcept {
+    for (std::uint32_t i = 0; i < pending.count; ++i) {
+        const Name& name = names[pending.which[i]];
+        LinePlace& place = places[pending.which[i]];
+        place = find_in(place.line(), name.wanted | displaced_bit, name);
+    }
+}
+
+template <typename Format>
+template <typename Expired>
+std::uint32_t LineTable<Format>::sweep(std::uint32_t lines, Tick now, Expired&& expired) noexcept {
+    constexpr std::uint32_t ahead = 16;
+    std::uint32_t removed = 0;
+    for (std::uint32_t i = 0; i < lines; ++i) {
+        const std::uint32_t number = header_->sweep_next;
+        header_->sweep_next = number + 1 == lines_ ? 0 : number + 1;
+        if (number + ahead < lines_) __builtin_prefetch(buckets_ + number + ahead);
+        FlowLine& line = buckets_[number].line;
+        for (std::uint32_t used = line.used(); used != 0; used &= used - 1) {
+            const auto slot = static_cast<std::uint32_t>(std::countr_zero(used));
+            if (!is_past(line.expiry(slot), now)) continue;
+            expired(line.backend(slot));
+            erase({number << 3 | slot});
+            ++removed;
+        }
+    }
+    return removed;
+}
+
+}  // namespace weir
