@@ -90,6 +90,14 @@ Checker::Checker(const Expectation& expectation, const Frames& frames)
             source.value[i] &= source.mask[i];
         sources_.push_back(source);
     }
+    for (std::size_t i = expectation.backends.size(); i-- > 0;) {
+        const ExpectedBackend& backend = expectation.backends[i];
+        const bool v4 = backend.address.family == Family::v4;
+        const std::uint8_t last = expectation.forwarding == Forwarding::ipip
+                                      ? backend.address.bytes[v4 ? 3 : 15]
+                                      : backend.mac.bytes[5];
+        by_byte_[last] = static_cast<std::uint16_t>(i);
+    }
 }
 
 bool Checker::is_backend(std::uint16_t index, std::span<const std::uint8_t> frame) const noexcept {
@@ -112,9 +120,28 @@ Verdict Checker::settle(std::uint32_t flow, std::span<const std::uint8_t> frame)
     }
     for (std::size_t i = 0; i < expectation_.backends.size(); ++i) {
         if (!is_backend(static_cast<std::uint16_t>(i), frame)) continue;
-        const bool moved = seen != 0;
+        const bool other = seen != 0, may = other && expectation_.backends[seen - 1u].leaves;
         seen = static_cast<std::uint16_t>(i + 1);
-        if (moved) return Verdict::moved;
+        if (other && !may) return Verdict::moved;
+        if (other) ++rehomed_;
+        ++packets_[i];
+        return Verdict::right;
+    }
+    return Verdict::unknown_backend;
+}
+
+// Of a flow with a single packet, of which nothing is remembered.
+Verdict Checker::settle_only(std::span<const std::uint8_t> frame) noexcept {
+    const std::size_t at = expectation_.forwarding == Forwarding::ipip
+                               ? ethernet_length + (inner_at_ == sizeof(Ipv4Header) ? 19 : 39)
+                               : 5;
+    const std::uint16_t guess = by_byte_[frame[at]];
+    if (is_backend(guess, frame)) [[likely]] {
+        ++packets_[guess];
+        return Verdict::right;
+    }
+    for (std::size_t i = 0; i < expectation_.backends.size(); ++i) {
+        if (!is_backend(static_cast<std::uint16_t>(i), frame)) continue;
         ++packets_[i];
         return Verdict::right;
     }
@@ -177,12 +204,19 @@ Opened Checker::open(std::span<const std::uint8_t> frame) noexcept {
     const Frames::Found found = frames_->recognise(ip);
     if (found.match == Frames::Match::changed) return {Verdict::inner_changed};
     if (found.match == Frames::Match::unknown) return {Verdict::unknown_flow};
-    return {Verdict::right, found.flow};
+    return {Verdict::right, found.flow, found.stamp};
 }
 
-Verdict Checker::check(std::span<const std::uint8_t> frame) noexcept {
-    const Opened opened = open(frame);
-    return opened.verdict == Verdict::right ? settle(opened.flow, frame) : opened.verdict;
+Opened Checker::judge(std::span<const std::uint8_t> frame) noexcept {
+    Opened opened = open(frame);
+    if (opened.verdict != Verdict::right) return opened;
+    if (opened.flow >= sent_)
+        opened.verdict = Verdict::unknown_flow;
+    else if (opened.flow < backend_of_.size()) [[likely]]
+        opened.verdict = settle(opened.flow, frame);
+    else
+        opened.verdict = settle_only(frame);
+    return opened;
 }
 
 std::vector<std::uint64_t> Checker::flows() const {

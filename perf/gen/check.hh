@@ -25,6 +25,7 @@ struct ExpectedBackend {
     IpAddress address;       // outer destination of ipip
     MacAddress mac;          // of the backend, or of the next hop towards it
     bool mac_known = false;  // ipip and macfwd: checked only when known
+    bool leaves = false;     // it may leave while we look: then its flows may go to others, once
 };
 
 struct Expectation {
@@ -60,6 +61,7 @@ inline constexpr std::size_t verdict_count = static_cast<std::size_t>(Verdict::c
 struct Opened {
     Verdict verdict;
     std::uint32_t flow = 0;
+    std::uint64_t stamp = 0;  // of stamped frames
 };
 
 class Checker {
@@ -69,8 +71,14 @@ public:
     static Result<Checker> make(const Expectation& expectation, const Frames& frames,
                                 std::uint64_t flows);
 
-    // Hot. `frame` without FCS. Remembers which backend the flow had.
-    [[nodiscard]] Verdict check(std::span<const std::uint8_t> frame) noexcept;
+    // Hot. `frame` without FCS. Remembers which backend the flow had, if it is below make()'s
+    // `flows`; a packet of a flow beyond is its first and only one, so any backend is right.
+    [[nodiscard]] Opened judge(std::span<const std::uint8_t> frame) noexcept;
+    [[nodiscard]] Verdict check(std::span<const std::uint8_t> frame) noexcept {
+        return judge(frame).verdict;
+    }
+    // Flows from `count` on were never sent: unknown_flow. As Frames knows, unless told.
+    void set_sent(std::uint64_t count) noexcept { sent_ = count; }
 
     // The same for who knows which backend is the right one: open() judges all the rest, and
     // is_backend() says whether the frame that open() just took went to the backend of that place
@@ -81,6 +89,8 @@ public:
 
     // Right packets of each backend, in the order of the expectation.
     [[nodiscard]] const std::vector<std::uint64_t>& packets() const noexcept { return packets_; }
+    // Flows that went from a backend that may leave to another one.
+    [[nodiscard]] std::uint64_t rehomed() const noexcept { return rehomed_; }
     // Flows seen at each backend.
     [[nodiscard]] std::vector<std::uint64_t> flows() const;
 
@@ -92,12 +102,16 @@ private:
     };
     Verdict check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept;
     Verdict settle(std::uint32_t flow, std::span<const std::uint8_t> frame) noexcept;
+    Verdict settle_only(std::span<const std::uint8_t> frame) noexcept;
 
     Expectation expectation_;
     const Frames* frames_;
     std::vector<Source> sources_;
     std::vector<std::uint16_t> backend_of_;  // by flow; 0: not seen, else index + 1
     std::vector<std::uint64_t> packets_;
+    std::array<std::uint16_t, 256>
+        by_byte_{};  // a backend with this byte at the end of its address
+    std::uint64_t sent_ = ~std::uint64_t{0}, rehomed_ = 0;
     std::size_t inner_at_ = 0;  // outer length of the last packet
 };
 

@@ -12,7 +12,7 @@ namespace weir::gen {
 namespace {
 
 constexpr std::uint8_t protocol_tcp = 6, protocol_udp = 17;
-constexpr std::size_t fcs = 4, least_frame = 64, most_frame = 9018;
+constexpr std::size_t fcs = 4, least_frame = 64, most_frame = 9018, stamp_bytes = 6;
 // An odd word beside the addresses, so that a swap of halves would be seen in the payload, too.
 constexpr std::uint8_t payload_byte(std::size_t i) noexcept {
     return static_cast<std::uint8_t>(0x20 + i % 95);
@@ -42,13 +42,15 @@ Result<Frames> Frames::make(const FrameOptions& options) {
     Frames frames;
     frames.v4_ = options.destination.family == Family::v4;
     frames.udp_ = options.udp;
+    frames.stamped_ = options.stamped;
     frames.flows_ = options.flows;
     frames.unspread_ = inverse(spread);
     if (options.flows < 1 || options.flows > std::uint64_t{1} << 32)
         return Error{fmt::format("{} flows: there can be 1 to 4294967296", options.flows)};
     const std::size_t headers = ip_at + (frames.v4_ ? sizeof(Ipv4Header) : sizeof(Ipv6Header)) +
                                 (options.udp ? sizeof(UdpHeader) : sizeof(TcpHeader));
-    const std::size_t least = std::max(least_frame, headers + fcs);
+    const std::size_t payload = options.stamped ? stamp_bytes : 0;
+    const std::size_t least = std::max(least_frame, headers + payload + fcs);
     const std::size_t size = options.size == 0 ? least : options.size;
     if (size < least || size > most_frame)
         return Error{fmt::format("a packet of {} bytes: IPv{} with {} takes {} to {}, FCS included",
@@ -113,6 +115,10 @@ void Frames::lay_out(const FrameOptions& options) {
     const std::size_t payload_at = transport_at_ + (udp_ ? sizeof(UdpHeader) : sizeof(TcpHeader));
     for (std::size_t i = payload_at; i < blank_.size(); ++i)
         blank_[i] = payload_byte(i - payload_at);
+    stamp_at_ = payload_at;
+    if (stamped_)
+        std::fill_n(blank_.begin() + static_cast<std::ptrdiff_t>(stamp_at_), stamp_bytes,
+                    std::uint8_t{0});
 }
 
 // Sums of all that set_flow() adds nothing to: both address words and the port are left out.
@@ -145,10 +151,11 @@ void Frames::make_mask() {
     mask_[transport_at_ - ip_at] = 0x80;  // and 15 bits of the port
     open(checksum_at_, 2);
     if (!udp_) open(transport_at_ + offsetof(TcpHeader, flags), 1);
+    if (stamped_) open(stamp_at_, stamp_bytes);
 }
 
 Frames::Found Frames::recognise(std::span<const std::uint8_t> ip) const noexcept {
-    constexpr Found changed{Match::changed, 0};
+    constexpr Found changed{Match::changed, 0, 0};
     const std::size_t size = mask_.size();
     if (ip.size() != size) return changed;
     const std::uint8_t* const want = blank_.data() + ip_at;
@@ -166,11 +173,16 @@ Frames::Found Frames::recognise(std::span<const std::uint8_t> ip) const noexcept
     const std::uint32_t flow = x * unspread_;
     const std::uint8_t flags = udp_ ? tcp_ack : transport[13];
     if (flags != tcp_syn && flags != tcp_ack) return changed;
-    const Varying sent = varying_of(flow, flags == tcp_syn);
+    std::uint64_t stamp = 0;
+    if (stamped_) {
+        const std::uint8_t* const at = &ip[stamp_at_ - ip_at];
+        stamp =
+            std::uint64_t{load16(at)} << 32 | std::uint64_t{load16(at + 2)} << 16 | load16(at + 4);
+    }
+    const Varying sent = varying_of(flow, flags == tcp_syn, stamp);
     if (v4_ && load16(&ip[10]) != sent.ip_checksum) return changed;
     if (load16(&ip[checksum_at_ - ip_at]) != sent.checksum) return changed;
-    if (flow >= flows_) return {Match::unknown, flow};
-    return {Match::exact, flow};
+    return {flow < flows_ ? Match::exact : Match::unknown, flow, stamp};
 }
 
 }  // namespace weir::gen

@@ -25,14 +25,21 @@ int failed(const std::string& sentence) {
 }
 
 TrafficOptions traffic_options(const Options& options) {
-    return {options.flows,   options.syn.value_or(-1), options.rate,
-            options.seconds, options.warmup,           options.burst,
-            options.watch};
+    return {.flows = options.flows,
+            .syn = options.syn.value_or(-1),
+            .fresh = options.fresh,
+            .latency = options.latency,
+            .rate = options.rate,
+            .seconds = options.seconds,
+            .warmup = options.warmup,
+            .burst = options.burst,
+            .watch = options.watch};
 }
 
 int run(const Options& options, const Target& target, Link& link) {
     auto frames = Frames::make({link.mac(), target.weir_mac, target.vip, target.port, target.udp,
-                                options.flows, options.size});
+                                options.fresh > 0 ? std::uint64_t{1} << 32 : options.flows,
+                                options.size, options.latency});
     if (!frames) return failed(frames.error().message);
     auto checker = Checker::make(target.expectation, frames.value(), options.flows);
     if (!checker) return failed(checker.error().message);

@@ -50,6 +50,14 @@ void add_packets(CLI::App& app, Options& options) {
                    "share of packets that are SYNs, 0..1 (the first of each flow)")
         ->check(CLI::Range(0.0, 1.0))
         ->group(group);
+    app.add_option(
+           "--new", options.fresh,
+           "share of packets that are SYNs of flows that never repeat, 0..1, beside --flows")
+        ->check(CLI::Range(0.0, 1.0))
+        ->group(group);
+    app.add_flag("--latency", options.latency,
+                 "time stamps in the packets: how long they were away (with --rate)")
+        ->group(group);
     app.add_option("--rate", options.rate, "packets a second (0: as fast as the link takes them)")
         ->check(CLI::NonNegativeNumber)
         ->group(group);
@@ -78,6 +86,13 @@ void add_expectation(CLI::App& app, Options& options) {
         ->group(group);
     app.add_option("--backend", options.backends,
                    "of dsr-l2: MAC; of ipip: ADDRESS or ADDRESS=MAC of the next hop; repeat")
+        ->group(group);
+    app.add_option("--leaves", options.leaves,
+                   "ADDRESS or MAC of a backend that may leave meanwhile: its flows may then move")
+        ->group(group);
+    app.add_option("--joins", options.joins,
+                   "a backend, as for --backend, that may come meanwhile; no known flow may move "
+                   "to it but from --leaves")
         ->group(group);
     app.add_option("--tunnel-source", options.tunnel_sources,
                    "of ipip: prefix or address of the outer source; repeat")

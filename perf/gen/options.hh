@@ -27,7 +27,9 @@ struct Options {
     std::uint16_t size = 0;
     std::optional<double> syn;  // share of SYNs; absent: the first packet of each flow
     std::string mac;            // of the balancer's port
-    double rate = 0;            // packets a second; 0: as many as the link takes
+    double fresh = 0;           // share of packets of flows that never repeat
+    bool latency = false;
+    double rate = 0;  // packets a second; 0: as many as the link takes
     double seconds = 10, warmup = 0;
     unsigned burst = 32;
     bool junk = false;
@@ -35,9 +37,10 @@ struct Options {
     // What should come back
     std::string forward;  // dsr-l2 | ipip | macfwd; empty: of the service, else dsr-l2
     std::vector<std::string> backends, tunnel_sources;
-    std::string peer_mac;                 // macfwd: the destination that testpmd writes
-    std::string control_socket, service;  // of a running weir; empty: not asked
-    std::string weir_port;                // its port; empty: the first that is a memif
+    std::vector<std::string> leaves, joins;  // backends that may leave, or come later
+    std::string peer_mac;                    // macfwd: the destination that testpmd writes
+    std::string control_socket, service;     // of a running weir; empty: not asked
+    std::string weir_port;                   // its port; empty: the first that is a memif
 
     // What is told
     bool json = false, quiet = false;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <rte_cycles.h>
 
 namespace weir::gen {
 
@@ -39,6 +40,54 @@ std::string wrong_by_kind(const Counts& counts) {
     return text;
 }
 
+// Known flows: all but the fresh ones.
+json parts_json(const Counts& counts) {
+    const auto part = [](std::uint64_t offered, std::uint64_t sent, std::uint64_t returned,
+                         std::uint64_t right) -> json {
+        return {{"offered", offered},        {"sent", sent},
+                {"returned", returned},      {"right", right},
+                {"wrong", returned - right}, {"lost", sent > returned ? sent - returned : 0}};
+    };
+    const Counts::Fresh& fresh = counts.fresh;
+    return {{"established", part(counts.offered - fresh.offered, counts.sent - fresh.sent,
+                                 counts.returned - counts.of(Verdict::other) - fresh.returned,
+                                 counts.of(Verdict::right) - fresh.right)},
+            {"new", part(fresh.offered, fresh.sent, fresh.returned, fresh.right)}};
+}
+
+double nanoseconds(double cycles) {
+    return cycles * 1e9 / static_cast<double>(rte_get_tsc_hz());
+}
+
+json latency_json(const Histogram& latency) {
+    return {{"packets", latency.count()},
+            {"p50_ns", nanoseconds(latency.quantile(0.5))},
+            {"p90_ns", nanoseconds(latency.quantile(0.9))},
+            {"p99_ns", nanoseconds(latency.quantile(0.99))},
+            {"p999_ns", nanoseconds(latency.quantile(0.999))},
+            {"max_ns", nanoseconds(static_cast<double>(latency.most()))}};
+}
+
+std::string latency_words(const Histogram& latency) {
+    return fmt::format("  us away: p50 {:.2f} p99 {:.2f} max {:.1f}",
+                       nanoseconds(latency.quantile(0.5)) / 1e3,
+                       nanoseconds(latency.quantile(0.99)) / 1e3,
+                       nanoseconds(static_cast<double>(latency.most())) / 1e3);
+}
+
+std::string parts_words(const Counts& counts) {
+    const json parts = parts_json(counts);
+    std::string text;
+    for (const char* part : {"established", "new"}) {
+        const json& one = parts[part];
+        text += fmt::format("{}: {} sent, {} returned, {} right, {} wrong, {} lost\n", part,
+                            one["sent"].get<std::uint64_t>(), one["returned"].get<std::uint64_t>(),
+                            one["right"].get<std::uint64_t>(), one["wrong"].get<std::uint64_t>(),
+                            one["lost"].get<std::uint64_t>());
+    }
+    return text;
+}
+
 json counts_json(const Counts& counts) {
     json wrong = json::object();
     for (std::size_t i = 2; i < verdict_count; ++i)
@@ -62,6 +111,7 @@ Window sum_of(const std::vector<Window>& windows) {
         sum.counts.returned += window.counts.returned;
         sum.counts.bursts += window.counts.bursts;
         sum.counts.full_bursts += window.counts.full_bursts;
+        sum.latency.add(window.latency);
         for (std::size_t i = 0; i < verdict_count; ++i)
             sum.counts.verdicts[i] += window.counts.verdicts[i];
     }
@@ -84,10 +134,11 @@ std::string line_of(const Window& window) {
     const Counts& c = window.counts;
     const double s = window.seconds;
     const double share = window.cpu_shares.empty() ? 0 : window.cpu_shares.front();
-    return fmt::format("{:9.3f} {:9.3f} {:9.3f} {:9.3f} {:9.3f} {:7.1f} {:5.0f}{}\n",
-                       mpps(c.offered, s), mpps(c.sent, s), mpps(c.returned, s),
-                       mpps(c.of(Verdict::right), s), mpps(c.wrong(), s),
-                       percent(c.full_bursts, c.bursts), 100 * share, wrong_by_kind(c));
+    return fmt::format(
+        "{:9.3f} {:9.3f} {:9.3f} {:9.3f} {:9.3f} {:7.1f} {:5.0f}{}\n", mpps(c.offered, s),
+        mpps(c.sent, s), mpps(c.returned, s), mpps(c.of(Verdict::right), s), mpps(c.wrong(), s),
+        percent(c.full_bursts, c.bursts), 100 * share,
+        (window.latency.count() != 0 ? latency_words(window.latency) : "") + wrong_by_kind(c));
 }
 
 std::string summary(const Traffic& traffic, const Checker& checker,
@@ -108,6 +159,12 @@ std::string summary(const Traffic& traffic, const Checker& checker,
         sum.seconds, mpps(sum.counts.sent, sum.seconds),
         mpps(sum.counts.of(Verdict::right), sum.seconds),
         percent(sum.counts.full_bursts, sum.counts.bursts));
+    if (all.fresh.offered != 0) text += parts_words(all);
+    if (checker.rehomed() != 0)
+        text += fmt::format("{} flows left a backend that may leave\n", checker.rehomed());
+    if (sum.latency.count() != 0)
+        text += fmt::format("{} packets timed, {} not, as we were away ourselves;{}\n",
+                            sum.latency.count(), traffic.untimed(), latency_words(sum.latency));
     const auto flows = checker.flows();
     for (std::size_t i = 0; i < flows.size() && i < listed_backends; ++i)
         text += fmt::format("  {}: {} flows, {} packets\n", expectation.backends[i].name, flows[i],
@@ -129,6 +186,8 @@ std::string json_summary(const Traffic& traffic, const Checker& checker,
         one["right_mpps"] = mpps(window.counts.of(Verdict::right), window.seconds);
         one["sent_mpps"] = mpps(window.counts.sent, window.seconds);
         one["cpu_shares"] = window.cpu_shares;
+        one["at_backends"] = window.at_backends;
+        if (window.latency.count() != 0) one["latency"] = latency_json(window.latency);
         windows.push_back(std::move(one));
     }
     json backends = json::array();
@@ -141,6 +200,12 @@ std::string json_summary(const Traffic& traffic, const Checker& checker,
     result["ok"] = held(traffic.counts(), expectation.forwarding);
     result["lost"] = lost(traffic.counts());
     result["surplus"] = surplus(traffic.counts());
+    result["rehomed"] = checker.rehomed();
+    result.update(parts_json(traffic.counts()));
+    if (const Window sum = sum_of(traffic.windows()); sum.latency.count() != 0) {
+        result["latency"] = latency_json(sum.latency);
+        result["latency"]["untimed"] = traffic.untimed();
+    }
     result["windows"] = std::move(windows);
     result["backends"] = std::move(backends);
     return result.dump() + "\n";

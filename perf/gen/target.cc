@@ -56,6 +56,21 @@ Result<ExpectedBackend> read_backend(const std::string& text) {
     return backend;
 }
 
+// `text`: MAC or address of one of the expectation's backends.
+Result<void> mark_leaving(Expectation& expectation, const std::string& text) {
+    auto wanted = read_backend(text);
+    if (!wanted) return wanted.error();
+    const bool by_mac = wanted.value().mac_known;
+    bool found = false;
+    for (ExpectedBackend& backend : expectation.backends) {
+        if (by_mac ? backend.mac != wanted.value().mac : backend.address != wanted.value().address)
+            continue;
+        backend.leaves = found = true;
+    }
+    if (!found) return Error{fmt::format("--leaves {}: there is no such backend", text)};
+    return {};
+}
+
 // The answers of a running weir that a target needs.
 struct Answers {
     json service, ports, neighbors, config;
@@ -157,11 +172,15 @@ Result<Expectation> expectation_of(const Options& options, const MacAddress& wei
         expectation.backends.push_back(peer.value());
         return expectation;
     }
-    for (const std::string& text : options.backends) {
-        auto backend = read_backend(text);
-        if (!backend) return backend.error();
-        expectation.backends.push_back(backend.value());
+    for (const auto* texts : {&options.backends, &options.joins}) {
+        for (const std::string& text : *texts) {
+            auto backend = read_backend(text);
+            if (!backend) return backend.error();
+            expectation.backends.push_back(backend.value());
+        }
     }
+    for (const std::string& text : options.leaves)
+        if (auto marked = mark_leaving(expectation, text); !marked) return marked.error();
     for (const std::string& text : options.tunnel_sources) {
         const auto prefix = parse_prefix(text);
         if (!prefix) return Error{fmt::format("--tunnel-source '{}' is not a prefix", text)};

@@ -27,14 +27,28 @@ std::vector<std::uint64_t> ran_all(const std::vector<unsigned>& threads) {
     return all;
 }
 
+// Of 32-bit numbers spread evenly, this share lies below.
+std::uint32_t threshold(double share) {
+    return static_cast<std::uint32_t>(std::min(share * 4294967296.0, 4294967295.0));
+}
+
+// Who does not look for longer finds packets that have waited for him.
+constexpr double away_seconds = 4e-6;
+
 }  // namespace
 
 Counts Counts::operator-(const Counts& earlier) const noexcept {
-    Counts result{offered - earlier.offered,         sent - earlier.sent,
-                  returned - earlier.returned,       bursts - earlier.bursts,
-                  full_bursts - earlier.full_bursts, {}};
+    Counts result{offered - earlier.offered,
+                  sent - earlier.sent,
+                  returned - earlier.returned,
+                  bursts - earlier.bursts,
+                  full_bursts - earlier.full_bursts,
+                  {},
+                  {}};
     for (std::size_t i = 0; i < verdict_count; ++i)
         result.verdicts[i] = verdicts[i] - earlier.verdicts[i];
+    result.fresh = {fresh.offered - earlier.fresh.offered, fresh.sent - earlier.fresh.sent,
+                    fresh.returned - earlier.fresh.returned, fresh.right - earlier.fresh.right};
     return result;
 }
 
@@ -44,9 +58,8 @@ Traffic::Traffic(Link& link, const Frames& frames, Checker& checker, const Traff
       checker_(checker),
       options_(options),
       hertz_(static_cast<double>(rte_get_tsc_hz())) {
-    if (options.syn >= 0)
-        syn_threshold_ =
-            static_cast<std::uint32_t>(std::min(options.syn * 4294967296.0, 4294967295.0));
+    if (options.syn >= 0) syn_threshold_ = threshold(options.syn);
+    fresh_threshold_ = threshold(options.fresh);
 }
 
 // A share of SYNs is spread evenly: multiples of the golden ratio.
@@ -75,39 +88,87 @@ void Traffic::send() noexcept {
     const unsigned wanted = due(rte_rdtsc());
     if (wanted == 0) return;
     rte_mbuf* packets[most_burst];
+    bool fresh[most_burst];
     if (!link_.allocate({packets, wanted})) return;  // all still with the device
-    std::uint64_t flow = flow_;
-    bool first_pass = first_pass_;
+    std::uint64_t flow = flow_, fresh_sent = next_fresh_;
+    bool first_pass = passes_ == 0;
+    const std::uint64_t stamp = options_.latency ? rte_rdtsc() : 0;
     for (unsigned i = 0; i < wanted; ++i) {
-        frames_.set_flow(rte_pktmbuf_mtod(packets[i], std::uint8_t*),
-                         static_cast<std::uint32_t>(flow), is_syn(counts_.sent + i, first_pass));
+        auto* const frame = rte_pktmbuf_mtod(packets[i], std::uint8_t*);
+        fresh[i] = is_fresh(counts_.sent + i);
+        if (fresh[i]) {
+            frames_.set_flow(frame, fresh_flow(fresh_sent++), true, stamp);
+            continue;
+        }
+        frames_.set_flow(frame, static_cast<std::uint32_t>(flow),
+                         is_syn(counts_.sent + i, first_pass), stamp);
         if (++flow == options_.flows) flow = 0, first_pass = false;
     }
+    if (fresh_sent != next_fresh_) checker_.set_sent(options_.flows + fresh_sent);
     const unsigned taken = link_.send({packets, wanted});
     counts_.offered += wanted;
     counts_.sent += taken;
+    counts_.fresh.offered += fresh_sent - next_fresh_;
     ++counts_.bursts;
-    if (taken == wanted) {
-        flow_ = flow;
-        first_pass_ = first_pass;
-    } else {  // the rest comes again, so that no flow is left out
+    if (taken < wanted) {  // the rest comes again, so that no flow is left out
         ++counts_.full_bursts;
         rte_pktmbuf_free_bulk(packets + taken, wanted - taken);
-        flow_ += taken;
-        while (flow_ >= options_.flows)
-            flow_ -= options_.flows, first_pass_ = false;
     }
+    const auto fresh_taken = static_cast<unsigned>(std::count(fresh, fresh + taken, true));
+    next_fresh_ += fresh_taken;
+    counts_.fresh.sent += fresh_taken;
+    advance(taken - fresh_taken);
     if (options_.rate > 0) tokens_ -= wanted;
+}
+
+// So many packets of the known flows were sent.
+void Traffic::advance(unsigned known) noexcept {
+    flow_ += known;
+    while (flow_ >= options_.flows)
+        flow_ -= options_.flows, ++passes_;
+}
+
+// Behind the known flows, and from the start again when 32 bits are used up.
+std::uint32_t Traffic::fresh_flow(std::uint64_t number) const noexcept {
+    const std::uint64_t all = (std::uint64_t{1} << 32) - options_.flows;
+    return static_cast<std::uint32_t>(options_.flows + (number < all ? number : number % all));
+}
+
+void Traffic::time(std::uint64_t now, std::uint64_t stamp) noexcept {
+    if (late_)
+        ++untimed_;
+    else
+        latency_.add((now - stamp) & stamp_mask);
+}
+
+// When somebody else had our CPU, packets waited for us and not for the other end. What comes until
+// the ring is empty again is not timed.
+void Traffic::watch_ourselves(std::uint64_t now, unsigned received) noexcept {
+    const auto most = static_cast<std::uint64_t>(hertz_ * away_seconds);
+    if (last_poll_ != 0 && now - last_poll_ > most)
+        late_ = true;
+    else if (received == 0)
+        late_ = false;
+    last_poll_ = now;
 }
 
 unsigned Traffic::receive() noexcept {
     rte_mbuf* packets[most_burst];
     const unsigned count = link_.receive({packets, std::max(options_.burst, 64u)});
+    const std::uint64_t now = options_.latency ? rte_rdtsc() : 0;
+    if (options_.latency) watch_ourselves(now, count);
     for (unsigned i = 0; i < count; ++i) {
         const std::span<const std::uint8_t> frame(rte_pktmbuf_mtod(packets[i], const std::uint8_t*),
                                                   packets[i]->data_len);
-        const Verdict verdict = packets[i]->nb_segs == 1 ? checker_.check(frame) : Verdict::length;
-        ++counts_.verdicts[static_cast<std::size_t>(verdict)];
+        const Opened judged =
+            packets[i]->nb_segs == 1 ? checker_.judge(frame) : Opened{Verdict::length, 0, 0};
+        ++counts_.verdicts[static_cast<std::size_t>(judged.verdict)];
+        const bool right = judged.verdict == Verdict::right;
+        if (judged.flow >= options_.flows) {
+            ++counts_.fresh.returned;
+            counts_.fresh.right += right;
+        }
+        if (options_.latency && right) time(now, judged.stamp);
     }
     counts_.returned += count;
     if (count != 0) rte_pktmbuf_free_bulk(packets, count);
@@ -127,7 +188,7 @@ void Traffic::warm_up(const std::atomic<bool>& stop) noexcept {
     const std::uint64_t start = rte_rdtsc(), slice = static_cast<std::uint64_t>(hertz_ / 100);
     const auto least = static_cast<std::uint64_t>(options_.warmup * hertz_);
     const auto most = std::max(least, static_cast<std::uint64_t>(60 * hertz_));
-    for (std::uint64_t past = 0; past < least || (first_pass_ && past < most);
+    for (std::uint64_t past = 0; past < least || (!warm() && past < most);
          past = rte_rdtsc() - start) {
         if (stop.load(std::memory_order_relaxed)) return;
         spin_until(rte_rdtsc() + slice, stop);
@@ -146,6 +207,9 @@ void Traffic::drain() noexcept {
 void Traffic::run(const std::function<void(const Window&)>& told, const std::atomic<bool>& stop) {
     last_due_ = rte_rdtsc();
     warm_up(stop);
+    flooding_ = options_.fresh > 0;
+    latency_ = {};
+    std::vector<std::uint64_t> at_before = checker_.packets();
     const auto second = static_cast<std::uint64_t>(hertz_);
     std::uint64_t begin = rte_rdtsc();
     const std::uint64_t end = begin + static_cast<std::uint64_t>(options_.seconds * hertz_);
@@ -155,7 +219,12 @@ void Traffic::run(const std::function<void(const Window&)>& told, const std::ato
         spin_until(std::min(begin + second, end), stop);
         const std::uint64_t now = rte_rdtsc();
         const auto ran_now = ran_all(options_.watch);
-        Window window{static_cast<double>(now - begin) / hertz_, counts_ - before, {}};
+        Window window{
+            static_cast<double>(now - begin) / hertz_, counts_ - before, {}, latency_, {}};
+        latency_ = {};
+        for (std::size_t i = 0; i < at_before.size(); ++i)
+            window.at_backends.push_back(checker_.packets()[i] - at_before[i]);
+        at_before = checker_.packets();
         for (std::size_t i = 0; i < ran_now.size(); ++i)
             window.cpu_shares.push_back(static_cast<double>(ran_now[i] - ran_before[i]) / 1e9 /
                                         window.seconds);
