@@ -2,6 +2,7 @@
 #include "lib/balance/service_index.hh"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <map>
@@ -24,8 +25,11 @@ std::size_t hash(const IpAddress& address, std::uint32_t rest) noexcept {
     return static_cast<std::size_t>(mixed ^ (mixed >> 32));
 }
 
-std::size_t hash(const IpAddress& vip, std::uint8_t protocol, std::uint16_t port) noexcept {
-    return hash(vip, std::uint32_t{protocol} << 16 | port);
+// The address as two words.
+std::array<std::uint64_t, 2> words_of(const IpAddress& address) noexcept {
+    std::array<std::uint64_t, 2> words;
+    std::memcpy(words.data(), address.bytes.data(), sizeof words);
+    return words;
 }
 
 // The slot of `key`, or the empty one where it belongs. Precondition: a power of two of slots, not
@@ -70,14 +74,13 @@ ServiceIndex::AddressSlot& ServiceIndex::place(const IpAddress& address, Address
 void ServiceIndex::place(const ServiceKey& key, ServiceProtocol protocol,
                          const ServiceTable* service) {
     const auto number = static_cast<std::uint8_t>(protocol);
-    ExactSlot& slot = *probe(
-        exact_, hash(key.vip, number, key.first_port),
-        [](const ExactSlot& s) { return s.protocol == 0; },
-        [&](const ExactSlot& s) {
-            return s.vip == key.vip && s.protocol == number && s.port == key.first_port;
-        });
-    const bool better = slot.protocol == 0 || rank(key) < rank(slot.service->key);
-    if (better) slot = {key.vip, number, key.first_port, service};
+    const auto [low, high] = words_of(key.vip);
+    const Single wanted{low, high, single_rest(key.vip.family, number, key.first_port), service};
+    Single& slot = *probe(
+        singles_, wanted.hash(), [](const Single& s) { return s.rest == 0; },
+        [&](const Single& s) { return s.same_key(wanted); });
+    const bool better = slot.rest == 0 || rank(key) < rank(slot.service->key);
+    if (better) slot = wanted;
 }
 
 // Cuts overlapping ranges of one VIP into disjoint stretches, each with its most specific service.
@@ -116,7 +119,7 @@ ServiceIndex ServiceIndex::build(std::span<const ServiceTable* const> services,
                                  std::span<const IpAddress> own_addresses,
                                  std::span<const ProbeTarget> probe_targets) {
     ServiceIndex index;
-    index.exact_.resize(slots_for(2 * services.size()));
+    index.singles_.resize(slots_for(2 * services.size()));
     index.addresses_.resize(slots_for(services.size() + own_addresses.size()));
     index.probes_.resize(slots_for(probe_targets.size()));
 
@@ -160,15 +163,11 @@ const ServiceIndex::AddressSlot* ServiceIndex::find_address(
 
 ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t protocol,
                                 std::uint16_t port) const noexcept {
-    if (exact_.empty()) return {};
+    if (singles_.empty()) return {};
     if (protocol == tcp || protocol == udp) {
-        const ExactSlot* exact = probe(
-            exact_, hash(destination, protocol, port),
-            [](const ExactSlot& s) { return s.protocol == 0; },
-            [&](const ExactSlot& s) {
-                return s.port == port && s.protocol == protocol && s.vip == destination;
-            });
-        if (exact->protocol != 0) return {AddressRole::vip, exact->service};
+        const auto [low, high] = words_of(destination);
+        const ServiceTable* single = find_single(destination.family, low, high, protocol, port);
+        if (single != nullptr) return {AddressRole::vip, single};
     }
     const AddressSlot* slot = find_address(destination);
     if (slot == nullptr) return {};
@@ -179,12 +178,6 @@ ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t proto
     const auto after = std::ranges::upper_bound(stretches, port, {}, &Stretch::first);
     if (after == stretches.begin() || (after - 1)->last < port) return {slot->role, nullptr};
     return {AddressRole::vip, (after - 1)->service};
-}
-
-void ServiceIndex::prefetch(const IpAddress& destination, std::uint8_t protocol,
-                            std::uint16_t port) const noexcept {
-    if (exact_.empty()) return;
-    __builtin_prefetch(&exact_[hash(destination, protocol, port) & (exact_.size() - 1)]);
 }
 
 bool ServiceIndex::is_probe_reply(const IpAddress& source,

@@ -47,21 +47,51 @@ public:
     // protocols other than TCP and UDP only the role is meaningful.
     [[nodiscard]] ServiceMatch find(const IpAddress& destination, std::uint8_t protocol,
                                     std::uint16_t port) const noexcept;
-    // For what must be known before find(): brings the first probe's line into the cache.
-    void prefetch(const IpAddress& destination, std::uint8_t protocol,
-                  std::uint16_t port) const noexcept;
+    // What find() answers for TCP or UDP and a port that a service names alone; nullptr: ask
+    // find(). The address as two words, as they lie in IpAddress::bytes (IPv4: 32 bits, the rest
+    // zero). One line in most cases.
+    [[nodiscard]] const ServiceTable* find_single(Family family, std::uint64_t low,
+                                                  std::uint64_t high, std::uint8_t protocol,
+                                                  std::uint16_t port) const noexcept {
+        if (singles_.empty()) return nullptr;
+        const Single wanted{low, high, single_rest(family, protocol, port), nullptr};
+        const std::size_t mask = singles_.size() - 1;
+        for (std::size_t i = wanted.hash() & mask;; i = (i + 1) & mask) {
+            if (singles_[i].same_key(wanted)) [[likely]]
+                return singles_[i].service;
+            if (singles_[i].rest == 0) return nullptr;
+        }
+    }
 
     [[nodiscard]] bool is_probe_reply(const IpAddress& source,
                                       std::uint16_t source_port) const noexcept;
 
 private:
-    struct ExactSlot {
-        IpAddress vip;
-        std::uint8_t protocol = 0;  // 0: empty
-        std::uint16_t port = 0;
+    // A service with one port, for one protocol. In words, so that it is compared and hashed in
+    // registers.
+    struct Single {
+        std::uint64_t low = 0, high = 0;  // of the VIP
+        std::uint64_t rest = 0;           // single_rest(); 0: empty
         const ServiceTable* service = nullptr;
+
+        [[nodiscard]] bool same_key(const Single& other) const noexcept {
+            return ((low ^ other.low) | (high ^ other.high) | (rest ^ other.rest)) == 0;
+        }
+        // Two multiplications. Not keyed: what is stored comes from the configuration alone, so no
+        // sender of packets can make a chain longer.
+        [[nodiscard]] std::size_t hash() const noexcept {
+            std::uint64_t mixed = (low ^ rest << 32) * 0x9e3779b97f4a7c15;
+            mixed = (mixed ^ (mixed >> 32) ^ high) * 0xd6e8feb86659fd93;
+            return static_cast<std::size_t>(mixed >> 32);
+        }
     };
-    static_assert(sizeof(ExactSlot) == 32);
+    static_assert(sizeof(Single) == 32);
+    [[nodiscard]] static std::uint64_t single_rest(Family family, std::uint8_t protocol,
+                                                   std::uint16_t port) noexcept {
+        return std::uint64_t{port} | std::uint64_t{protocol} << 16 |
+               std::uint64_t{static_cast<std::uint8_t>(family)} << 24;
+    }
+
     // Disjoint stretches of ports in ascending order.
     struct Stretch {
         std::uint16_t first = 0, last = 0;
@@ -82,7 +112,7 @@ private:
     StretchList flatten(std::vector<const ServiceTable*> ranges, ServiceProtocol protocol);
 
     // Each a power of two, at most half full, linear probing.
-    std::vector<ExactSlot> exact_;
+    std::vector<Single> singles_;
     std::vector<AddressSlot> addresses_;
     std::vector<ProbeTarget> probes_;  // port 0: empty
     std::vector<Stretch> stretches_;

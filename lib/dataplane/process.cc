@@ -5,43 +5,56 @@
 
 #include "lib/dataplane/classify.hh"
 #include "lib/dataplane/forward.hh"
+#include "lib/dataplane/plain.hh"
 
 namespace weir {
 
-struct Pipeline::Flow {
-    Classified packet;
-    FlowKey key;
-    std::uint64_t hash = 0;
-};
+// Plain packets of a service with one port are most of them; classify() decides about the others.
+[[gnu::always_inline]] inline void Pipeline::receive(const Tables& tables, const Packet& packet,
+                                                     Flow& flow, Verdict& verdict) noexcept {
+    Parsed& parsed = flow.parsed;
+    flow.service = nullptr;
+    FlowWords words;
+    if (read_plain(packet, tables.ports[index(packet.port)], parsed)) [[likely]] {
+        words = flow_words(packet.data, parsed);
+        flow.service =
+            tables.index.find_single(parsed.family, words.destination, words.destination_rest,
+                                     parsed.protocol, parsed.destination_port);
+    }
+    if (flow.service == nullptr) [[unlikely]] {
+        const Classified classified = classify(tables, packet);
+        verdict = classified.verdict;
+        if (classified.service == nullptr) return;
+        parsed = classified.parsed;
+        flow.service = classified.service;
+        words = flow_words(packet.data, parsed);
+    }
+    flow.hash = flow_hash(words, secret_);
+    flows_.prefetch(flow.hash);
+    words.store(flow.key);
+}
 
 void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
                        Tick now) noexcept {
-    std::array<Flow, max_burst> flows;
+    Flow* const flows = burst_.data();
     const std::size_t count = packets.size();
 
     // 1. What is it, and for which service? Buckets of the connection table start to load.
-    for (std::size_t i = 0; i < count; ++i) {
-        flows[i].packet = classify(tables, packets[i]);
-        verdicts[i] = flows[i].packet.verdict;
-        if (flows[i].packet.service == nullptr) continue;
-        flows[i].key = flow_key(packets[i].data, flows[i].packet.parsed);
-        flows[i].hash = flow_hash(flows[i].key, secret_);
-        flows_.prefetch(flows[i].hash);
-    }
+    for (std::size_t i = 0; i < count; ++i)
+        receive(tables, packets[i], flows[i], verdicts[i]);
     // 2. Entries start to load.
     for (std::size_t i = 0; i < count; ++i)
-        if (flows[i].packet.service != nullptr) flows_.prefetch_entry(flows[i].hash);
+        if (flows[i].service != nullptr) flows_.prefetch_entry(flows[i].hash);
     // 3. Backend, then bytes. In order: a burst may hold several packets of one flow.
     for (std::size_t i = 0; i < count; ++i)
-        if (flows[i].packet.service != nullptr)
-            verdicts[i] = serve(tables, flows[i], packets[i], now);
+        if (flows[i].service != nullptr) verdicts[i] = serve(tables, flows[i], packets[i], now);
 }
 
 Verdict Pipeline::serve(const Tables& tables, const Flow& flow, Packet& packet, Tick now) noexcept {
-    const ServiceTable& service = *flow.packet.service;
+    const ServiceTable& service = *flow.service;
     const Choice choice = choose(tables, service, flow, now);
     if (choice.backend == nullptr) return Verdict::dropped(choice.reason);
-    const Parsed& parsed = flow.packet.parsed;
+    const Parsed& parsed = flow.parsed;
     const Verdict verdict = forward(tables, *choice.backend, parsed, flow.hash, packet);
     if (verdict.action == Action::send) {
         for (TrafficCounters* traffic : {&traffic_.services[index(service.id)],
@@ -55,7 +68,7 @@ Verdict Pipeline::serve(const Tables& tables, const Flow& flow, Packet& packet, 
 
 Pipeline::Choice Pipeline::choose(const Tables& tables, const ServiceTable& service,
                                   const Flow& flow, Tick now) noexcept {
-    const std::uint8_t flags = flow.packet.parsed.tcp_flags;
+    const std::uint8_t flags = flow.parsed.tcp_flags;
     FlowEntry* entry = flows_.find(flow.key, flow.hash, now);
     if (entry != nullptr && !reopens(entry->state, flags)) {
         const BackendEntry* backend = tables.backend(BackendId{entry->backend}, service.id);
@@ -92,7 +105,7 @@ void Pipeline::remember(FlowEntry& entry, const BackendEntry& backend, const Flo
                         const FlowTimeouts& timeouts, Tick now) noexcept {
     entry.backend = index(backend.id);
     entry.service = index(backend.service);
-    entry.state = first_state(flow.key.protocol, flow.packet.parsed.tcp_flags);
+    entry.state = first_state(flow.key.protocol, flow.parsed.tcp_flags);
     entry.expires = now + timeout_of(entry.state, timeouts);
     for (TrafficCounters* traffic :
          {&traffic_.services[entry.service], &traffic_.backends[entry.backend]}) {

@@ -8,6 +8,7 @@
 // overlap. dsr-l2 and ipip leave every byte from the client's IP header on unchanged.
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "lib/balance/tables.hh"
@@ -37,12 +38,19 @@ public:
     void sweep(std::uint32_t count, Tick now) noexcept;
 
 private:
-    struct Flow;     // a packet of the burst on its way through the stages
+    struct Flow {  // a packet of the burst on its way through the stages
+        Parsed parsed;
+        const ServiceTable* service = nullptr;  // nullptr: decided already
+        FlowKey key;
+        std::uint64_t hash = 0;
+    };
     struct Choice {  // backend == nullptr: dropped for `reason`
         const BackendEntry* backend = nullptr;
         DropReason reason = DropReason::no_backend;
     };
 
+    // Fills `flow` and starts to load its bucket; or sets `verdict`, and flow.service to nullptr.
+    void receive(const Tables& tables, const Packet& packet, Flow& flow, Verdict& verdict) noexcept;
     Verdict serve(const Tables& tables, const Flow& flow, Packet& packet, Tick now) noexcept;
     // The flow's backend while it may keep it, else one picked by the service's table.
     Choice choose(const Tables& tables, const ServiceTable& service, const Flow& flow,
@@ -56,6 +64,8 @@ private:
     LcoreCounters& counters_;
     WorkerTraffic& traffic_;
     HashSecret secret_;
+    // A member and not a local: its constructor would clear all of it for each burst.
+    std::array<Flow, max_burst> burst_{};
 };
 
 }  // namespace weir

@@ -266,20 +266,4 @@ Parsed parse(std::span<const std::uint8_t> frame, std::uint32_t frame_length,
     return parsed;
 }
 
-bool tcp_flags_contradict(std::uint8_t flags) noexcept {
-    // One bit for each set of the six flags; ECE and CWR may join any (RFC 3168).
-    static constexpr std::uint64_t contradictions = [] {
-        std::uint64_t bits = 0;
-        for (unsigned set = 0; set < 64; ++set) {
-            const bool syn_against = (set & tcp_syn) != 0 && (set & (tcp_fin | tcp_rst)) != 0;
-            const bool fin_alone = (set & tcp_fin) != 0 && (set & tcp_ack) == 0;
-            const bool data_alone =
-                (set & (tcp_psh | tcp_urg)) != 0 && (set & (tcp_ack | tcp_syn)) == 0;
-            if (set == 0 || syn_against || fin_alone || data_alone) bits |= std::uint64_t{1} << set;
-        }
-        return bits;
-    }();
-    return (contradictions >> (flags & 63) & 1) != 0;
-}
-
 }  // namespace weir

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <tuple>
@@ -191,7 +192,7 @@ TEST_CASE("service index: nothing built, nothing found", "[balance]") {
     const ServiceIndex index;
     CHECK(index.find(v4(1), tcp, 80).role == AddressRole::foreign);
     CHECK_FALSE(index.is_probe_reply(v4(1), 80));
-    index.prefetch(v4(1), tcp, 80);
+    CHECK(index.find_single(Family::v4, 1, 0, tcp, 80) == nullptr);
     Setup empty;
     empty.build();
     CHECK(empty.find(v4(1), tcp, 80).role == AddressRole::foreign);
@@ -261,7 +262,14 @@ TEST_CASE("service index: 10 000 services, all found, neighbours not", "[balance
         const auto at = [&](int port) {
             return setup.find(key.vip, protocol, static_cast<std::uint16_t>(port));
         };
-        setup.index().prefetch(key.vip, protocol, key.first_port);
+        std::uint64_t words[2];
+        std::memcpy(words, key.vip.bytes.data(), sizeof words);
+        const auto single = [&](int port) {
+            return setup.index().find_single(key.vip.family, words[0], words[1], protocol,
+                                             static_cast<std::uint16_t>(port));
+        };
+        wrong += single(key.first_port) == (key.first_port == key.last_port ? s : nullptr) ? 0 : 1;
+        wrong += single(key.last_port + 1) == nullptr ? 0 : 1;
         wrong += at(key.first_port).service == s && at(key.last_port).service == s ? 0 : 1;
         wrong +=
             at(key.first_port - 1).service == nullptr && at(key.last_port + 1).service == nullptr

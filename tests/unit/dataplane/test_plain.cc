@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// read_plain() against its slow twins parse() and classify(), over frames with a few bytes
+// changed: it may leave a packet to them, but never see another packet than they do.
+#include <cstdint>
+#include <memory>
+#include <random>
+
+#include <catch2/catch.hpp>
+
+#include "lib/dataplane/classify.hh"
+#include "lib/dataplane/plain.hh"
+#include "tests/unit/dataplane/fixture.hh"
+
+using namespace weir;
+using namespace weir::test;
+
+namespace {
+
+const std::string port_address = "02:00:00:00:00:05", client = "02:00:00:00:00:99";
+
+std::vector<Bytes> frames(std::uint16_t vlan) {
+    Ethernet link{port_address, client, 0x0800, {}};
+    if (vlan != 0) link.tags = {static_cast<std::uint16_t>(0x6000 | vlan)};
+    const Ip4 ip{.destination = "203.0.113.10"};
+    Ip4 udp = ip;
+    udp.protocol = 17;
+    Ethernet link6 = link;
+    link6.type = 0x86dd;
+    const Ip6 ip6{.destination = "2001:db8:443::10"};
+    Ip6 udp6 = ip6;
+    udp6.next = 17;
+    return {link6 / (ip6 / (Tcp{} / Bytes{})),
+            link6 / (udp6 / (Udp{.destination = 80} / filled(9))),
+            link / (ip / (Tcp{} / Bytes{})),
+            link / (ip / (Tcp{.flags = 0x02} / filled(20))),
+            link / (udp / (Udp{.destination = 80} / filled(30))),
+            link / (udp / (Udp{.destination = 80} / Bytes{}))};
+}
+
+struct Mutant {
+    std::unique_ptr<std::uint8_t[]> bytes;
+    Packet packet;
+};
+
+// `frame` with up to `changes` random bytes changed, and sometimes another length, in a buffer of
+// its exact size.
+Mutant mutant(const Bytes& frame, unsigned changes, std::mt19937& random) {
+    std::size_t size = frame.size();
+    if (random() % 4 == 0) size = random() % (size + 1);
+    Mutant result{std::make_unique<std::uint8_t[]>(size), {}};
+    std::copy_n(frame.begin(), size, result.bytes.get());
+    for (unsigned i = 0; i < changes && size > 0; ++i) {
+        // Mostly one bit, in a header.
+        std::uint8_t& byte = result.bytes[random() % std::min<std::size_t>(size, 58)];
+        byte = static_cast<std::uint8_t>(random() % 3 == 0 ? random() : byte ^ 1u << random() % 8);
+    }
+    const auto length = static_cast<std::uint32_t>(size);
+    result.packet = {.data = result.bytes.get(), .contiguous = length, .length = length};
+    // A sum that fits no more would hide every other change.
+    if (random() % 8 != 0) result.packet.ip_checksum = NicChecksum::good;
+    if (random() % 16 == 0) result.packet.length += static_cast<std::uint32_t>(random() % 8);
+    return result;
+}
+
+bool same(const Parsed& a, const Parsed& b) {
+    return a.l3 == b.l3 && a.l4 == b.l4 && a.family == b.family && a.protocol == b.protocol &&
+           a.ttl == b.ttl && a.traffic_class == b.traffic_class && a.tcp_flags == b.tcp_flags &&
+           a.dont_fragment == b.dont_fragment && a.ether_type == b.ether_type &&
+           a.l3_offset == b.l3_offset && a.l4_offset == b.l4_offset && a.ip_length == b.ip_length &&
+           a.source_port == b.source_port && a.destination_port == b.destination_port;
+}
+
+// Neither options nor extension headers, an untagged frame or one with the port's own tag, and no
+// source of the kinds that only classify() looks into: such a packet for a service must be plain.
+bool is_common(const Packet& packet, const Parsed& parsed, std::uint16_t vlan) {
+    const std::uint8_t* ip = packet.data + parsed.l3_offset;
+    const bool common =
+        parsed.family == Family::v4 ? ip[0] == 0x45 : (ip[6] == 6 || ip[6] == 17) && ip[8] != 0;
+    if (vlan == 0) return common && parsed.l3_offset == 14;
+    return common && parsed.l3_offset == 18 && packet.data[15] == vlan &&
+           (packet.data[14] & 15) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("plain: agrees with parse and classify on frames with a few bytes changed",
+          "[dataplane][property]") {
+    std::mt19937 random(20261120);
+    for (const int vlan : {0, 7}) {
+        World1 worlds[2] = {World1(2), World1(2)};
+        worlds[1].service->key.vip = *parse_ip("2001:db8:443::10");
+        unsigned plain = 0, odd = 0, disagreed = 0, missed = 0;
+        for (World1& world : worlds) {
+            world.tables.ports[0].vlan = static_cast<std::uint16_t>(vlan);
+            world.rebuild();
+        }
+        for (const Bytes& frame : frames(static_cast<std::uint16_t>(vlan))) {
+            const bool six = frame[vlan == 0 ? 12 : 16] == 0x86;
+            const Tables& tables = worlds[six ? 1 : 0].tables;
+            for (unsigned round = 0; round < 50'000; ++round) {
+                const Mutant one = mutant(frame, round % 4, random);
+                Parsed parsed;
+                const bool is_plain = read_plain(one.packet, tables.ports[0], parsed);
+                const Classified slow = classify(tables, one.packet);
+                ++(is_plain ? plain : odd);
+                if (is_plain) {
+                    const bool sound = slow.service != nullptr ||
+                                       slow.verdict.action == Action::punt ||
+                                       slow.verdict.reason == DropReason::unknown_port;
+                    if (!same(parsed, slow.parsed) || !sound) ++disagreed;
+                } else if (slow.service != nullptr &&
+                           is_common(one.packet, slow.parsed, tables.ports[0].vlan)) {
+                    ++missed;
+                }
+            }
+        }
+        CHECK(disagreed == 0);
+        CHECK(missed == 0);
+        CHECK(plain > 40'000);
+        CHECK(odd > 40'000);
+    }
+}
+
+TEST_CASE("plain: a bad header sum is never plain, unless the NIC vouched for it", "[dataplane]") {
+    World1 world(2);
+    for (Bytes frame : frames(0)) {
+        if (frame[14] != 0x45) continue;
+        Packet packet{.data = frame.data(),
+                      .contiguous = static_cast<std::uint32_t>(frame.size()),
+                      .length = static_cast<std::uint32_t>(frame.size())};
+        Parsed parsed;
+        REQUIRE(read_plain(packet, world.tables.ports[0], parsed));
+        packet.ip_checksum = NicChecksum::bad;
+        CHECK_FALSE(read_plain(packet, world.tables.ports[0], parsed));
+        packet.ip_checksum = NicChecksum::unknown;
+        unsigned wrong = 0;
+        for (unsigned bit = 0; bit < 160; ++bit) {  // every single bit of the IP header
+            frame[14 + bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+            if (read_plain(packet, world.tables.ports[0], parsed)) ++wrong;
+            frame[14 + bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+        }
+        CHECK(wrong == 0);
+        frame[14 + 8] -= 1;  // TTL
+        packet.ip_checksum = NicChecksum::good;
+        CHECK(read_plain(packet, world.tables.ports[0], parsed));
+    }
+}
