@@ -7,7 +7,14 @@
 
 namespace weir::bench {
 
-// process() over bursts of packets: established flows, then nothing but new ones, then its stages.
+// The micro group. The connection table and its hash beside the cost of a random cache line;
+// Maglev tables: time, balance, disruption; tunnel headers and checksums.
+void measure_flow(const Options& options, Report& report);
+void measure_maglev(const Options& options, Report& report);
+void measure_wire(const Options& options, Report& report);
+
+// The pipeline group. process() over bursts of packets: established flows, then nothing but new
+// ones, then its stages.
 void measure_pipeline(const Options& options, Report& report);
 
 }  // namespace weir::bench

@@ -33,7 +33,13 @@ int main(int argc, char** argv) {
     Report report(options->json);
     try {
         for (const std::string& group : options->groups) {
-            if (group == "pipeline") measure_pipeline(*options, report);
+            if (group == "micro") {
+                measure_flow(*options, report);
+                measure_maglev(*options, report);
+                measure_wire(*options, report);
+            } else {
+                measure_pipeline(*options, report);
+            }
         }
     } catch (const std::exception& error) {
         fmt::print(stderr, "bench: {}\n", error.what());

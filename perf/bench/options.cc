@@ -16,11 +16,17 @@ constexpr const char* about =
 std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
     Options options;
     CLI::App app(about, "bench");
-    app.add_option("--group", options.groups, "pipeline")
-        ->check(CLI::IsMember({"pipeline"}))
+    app.add_option("--group", options.groups, "micro, pipeline or both")
+        ->check(CLI::IsMember({"micro", "pipeline"}))
         ->capture_default_str();
-    app.add_option("--flows", options.flows, "numbers of flows")
+    app.add_option("--flows", options.flows, "numbers of flows of the pipeline group")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}))
+        ->capture_default_str();
+    app.add_option("--micro-flows", options.micro_flows, "numbers of flows of the micro group")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}))
+        ->capture_default_str();
+    app.add_option("--false-lookups", options.false_lookups,
+                   "lookups of flows that are not there, at the last of these numbers")
         ->capture_default_str();
     app.add_option("--family", options.families, "4, 6 or both")
         ->check(CLI::IsMember({4, 6}))

@@ -13,8 +13,10 @@
 namespace weir::bench {
 
 struct Options {
-    std::vector<std::string> groups{"pipeline"};
+    std::vector<std::string> groups{"micro", "pipeline"};
     std::vector<std::uint64_t> flows{1, 1'000, 131'072, 1'000'000, 10'000'000};
+    std::vector<std::uint64_t> micro_flows{1'000, 100'000, 1'000'000, 10'000'000};
+    std::uint64_t false_lookups = 100'000'000;
     std::vector<unsigned> families{4, 6};
     std::vector<std::string> forwards{"dsr-l2", "ipip"};
     std::uint32_t entries = 0;  // of the connection table; 0: 4 194 304, or 1.6 a flow when more
