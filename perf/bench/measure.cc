@@ -11,6 +11,8 @@ namespace weir::bench {
 namespace {
 
 constexpr double least_share = 0.99;  // of a CPU
+constexpr double most_pace = 1.05;    // of the best
+double least_pace = 1e9;
 
 double cpu_ns() {
     timespec used{};
@@ -50,10 +52,37 @@ double cycles_per_ns() {
     return measured;
 }
 
+double pace() {
+    constexpr int steps = 2048, first = 128;  // not timed: the code may have left the cache
+    std::uint64_t chains[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    std::uint64_t before = 0;
+    for (int i = 0; i < first + steps; ++i) {
+        if (i == first) before = fenced_cycles();
+        for (std::uint64_t& x : chains) {
+            x += 0x9e3779b97f4a7c15;
+            x ^= x >> 29;
+            asm volatile("" : "+r"(x));  // neither left out nor made wider
+        }
+    }
+    return static_cast<double>(fenced_cycles() - before) / steps;
+}
+
+double best_pace() {
+    return least_pace;
+}
+
+void set_best_pace(double cycles) {
+    least_pace = cycles;
+}
+
+bool Window::quiet() const {
+    return !disturbed && pace <= most_pace * least_pace;
+}
+
 Spread spread_of(const std::vector<Window>& windows) {
     std::vector<double> kept;
     for (const Window& window : windows)
-        if (!window.disturbed) kept.push_back(window.each());
+        if (window.quiet()) kept.push_back(window.each());
     Spread spread;
     spread.dropped = static_cast<unsigned>(windows.size() - kept.size());
     spread.windows = static_cast<unsigned>(kept.size());
@@ -90,8 +119,17 @@ double Stopwatch::wall_ns() const noexcept {
     return static_cast<double>(fenced_cycles() - began_) / cycles_per_ns();
 }
 
+void Stopwatch::take_pace() {
+    pace_sum_ += pace();
+    ++paces_;
+}
+
 Window Stopwatch::take() {
     Window window = window_;
+    window.pace = pace_sum_ / paces_;
+    least_pace = std::min(least_pace, window.pace);
+    stretches_ = paces_ = 0;
+    pace_sum_ = 0;
     const double used = cpu_ns();
     window.disturbed = used - cpu_ns_ < least_share * wall_ns();
     began_ = fenced_cycles();

@@ -3,6 +3,7 @@
 // between the stretches (making packets, checking them) is not timed.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -32,15 +33,27 @@ inline std::uint64_t fenced_cycles() noexcept {
 // Measured once, at the first call, in 50 ms.
 [[nodiscard]] double cycles_per_ns();
 
+// What the core gives at the moment: cycles of the TSC for a step of a fixed piece of work that
+// needs no memory and keeps all its arithmetic units busy. It grows when the clock falls, and when
+// a neighbour on the same core, of whom a virtual machine knows nothing, takes his share. 2 us.
+[[nodiscard]] double pace();
+// The least that a window had so far.
+[[nodiscard]] double best_pace();
+// As known from earlier runs on this machine.
+void set_best_pace(double cycles);
+
 struct Window {
     double cycles = 0;        // timed ones, without the cost of looking at the clock
     std::uint64_t items = 0;  // packets, lookups or whatever was counted
     bool disturbed = false;   // somebody else had more than 1 % of the CPU meanwhile
+    double pace = 0;          // mean of those taken between the stretches
 
     [[nodiscard]] double each() const noexcept { return cycles / static_cast<double>(items); }
+    // Neither disturbed nor at a pace more than 5 % off the best.
+    [[nodiscard]] bool quiet() const;
 };
 
-// Of the windows that were not disturbed (of all when none was left), in cycles an item.
+// Of the quiet windows (of all when none was), in cycles an item.
 struct Spread {
     double median = 0, least = 0, most = 0;
     unsigned windows = 0, dropped = 0;
@@ -59,6 +72,7 @@ public:
         const auto passed = static_cast<double>(fenced_cycles() - started_);
         window_.cycles += passed > overhead_ ? passed - overhead_ : 0;
         window_.items += items;
+        if (stretches_++ % stretches_a_pace == 0) take_pace();
     }
     [[nodiscard]] const Window& so_far() const noexcept { return window_; }
     // Since the window began, timed or not.
@@ -67,7 +81,12 @@ public:
     [[nodiscard]] Window take();
 
 private:
+    static constexpr unsigned stretches_a_pace = 16;
+    void take_pace();
+
     Window window_;
+    unsigned stretches_ = 0, paces_ = 0;  // of the window
+    double pace_sum_ = 0;
     double overhead_;  // of a start() and a stop() around nothing
     std::uint64_t started_ = 0;
     std::uint64_t began_;  // of the window
@@ -75,16 +94,15 @@ private:
 };
 
 struct Plan {
-    unsigned windows = 10;
+    int windows = 10;
     double window_ms = 50;  // of timed stretches, or twice that with what lies between them
 };
 
 // `stretch(Stopwatch&)` prepares, starts, stops and checks. Runs it until the windows are full: one
-// to warm up, then until `windows` were undisturbed or three times as many were tried.
+// to warm up, then until `windows` were quiet or three times as many were tried.
 template <typename Stretch>
 [[nodiscard]] std::vector<Window> windows_of(const Plan& plan, Stretch&& stretch) {
     std::vector<Window> windows;
-    unsigned good = 0;
     const double full = plan.window_ms * 1e6;
     Stopwatch watch;
     const auto one = [&] {
@@ -93,10 +111,9 @@ template <typename Stretch>
         return watch.take();
     };
     (void)one();
-    while (good < plan.windows && windows.size() < std::size_t{3} * plan.windows) {
+    const auto quiet = [&] { return std::ranges::count_if(windows, &Window::quiet); };
+    while (quiet() < plan.windows && windows.size() < std::size_t{3} * plan.windows)
         windows.push_back(one());
-        good += windows.back().disturbed ? 0 : 1;
-    }
     return windows;
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr const char* group = "micro";
 constexpr std::size_t line_bytes = 64;
-constexpr std::uint32_t enough_to_insert = 100'000;  // for windows of a tenth each
+constexpr std::uint32_t enough_to_insert = 100'000;  // for windows of a sixteenth each
 
 // One prefetched random cache line of `memory`: the least that a lookup in so much memory can cost.
 // Addresses are drawn beforehand, as the hashes of look_up() are. Both take one burst at a time: in
@@ -51,7 +51,7 @@ public:
           asked_(options.burst),
           conditions_({{"family", family == Family::v4 ? 4 : 6}, {"flows", flows}}) {}
 
-    // A window for each tenth of the flows.
+    // A window for each sixteenth of the flows.
     [[nodiscard]] std::vector<Window> grow() {
         std::vector<Window> windows;
         Stopwatch watch;
@@ -65,7 +65,7 @@ public:
             if (inserted != count)
                 throw std::runtime_error(fmt::format("no room for flow {} of {}", first, count_));
             first += count;
-            if (watch.so_far().items >= count_ / 10 || first == count_)
+            if (watch.so_far().items >= count_ / 16 || first == count_)
                 windows.push_back(watch.take());
         }
         return windows;

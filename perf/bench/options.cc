@@ -45,13 +45,16 @@ std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
         ->capture_default_str();
     app.add_flag("!--no-stages", options.stages, "process() alone, without its parts");
     app.add_option("--windows", options.plan.windows, "windows of each figure")
-        ->check(CLI::Range(1u, 1000u))
+        ->check(CLI::Range(1, 1000))
         ->capture_default_str();
     app.add_option("--window-ms", options.plan.window_ms, "timed milliseconds in a window")
         ->check(CLI::Range(0.01, 10'000.0))
         ->capture_default_str();
+    app.add_option("--best-pace", options.best_pace,
+                   "as the last line of an earlier run told it: windows off it are not quiet")
+        ->check(CLI::PositiveNumber);
     app.add_option("--cpu", options.cpu, "CPU to run on");
-    app.add_flag("--json", options.json, "print one JSON object at the end and nothing else");
+    app.add_option("--json", options.json, "write the figures to this file, too");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

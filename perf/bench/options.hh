@@ -23,7 +23,9 @@ struct Options {
     std::uint32_t burst = 32;
     std::uint32_t round = 256;  // packets filled at once
     int cpu = -1;               // -1: wherever
-    bool stages = true, json = false;
+    bool stages = true;
+    std::string json;      // file; empty: none
+    double best_pace = 0;  // of earlier runs on this machine; 0: not known
     Plan plan;
 };
 

@@ -34,11 +34,11 @@ public:
                        {"forward", name_of(which.forward)},
                        {"flows", flows}}) {}
 
-    // Every flow comes once, as a SYN: a window for each tenth of the flows.
+    // Every flow comes once, as a SYN: a window for each sixteenth of the flows.
     [[nodiscard]] std::vector<Window> grow() {
         std::vector<Window> windows;
         Stopwatch watch;
-        const std::uint64_t tenth = std::max<std::uint64_t>(1, flows_ / 10);
+        const std::uint64_t sixteenth = std::max<std::uint64_t>(1, flows_ / 16);
         for (std::uint64_t first = 0; first < flows_;) {
             const auto count =
                 static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.round, flows_ - first));
@@ -46,7 +46,8 @@ public:
             run(watch);
             packets_.check();
             first += count;
-            if (watch.so_far().items >= tenth || first == flows_) windows.push_back(watch.take());
+            if (watch.so_far().items >= sixteenth || first == flows_)
+                windows.push_back(watch.take());
         }
         if (balancer_.flows() != flows_)
             throw std::runtime_error(
@@ -151,7 +152,7 @@ void Bed::time_stages(Report& report) {
     report.add(group, "sweep, an entry", conditions_, "cycles", sweep);
 }
 
-// New flows are told where there are enough of them for ten windows that mean something.
+// New flows are told where there are enough of them for windows that mean something.
 constexpr std::uint64_t enough_new_flows = 1'000'000;
 
 void measure_case(const Options& options, const Setting& setting, const Case& which,
@@ -164,14 +165,9 @@ void measure_case(const Options& options, const Setting& setting, const Case& wh
     report.add(group, "process", bed.conditions(), "ns", scaled(cycles, 1 / cycles_per_ns()));
     if (flows >= enough_new_flows) {
         const Spread fresh = spread_of(growth);
-        double all = 0;
-        for (const Window& window : growth)
-            all += window.cycles;
         report.add(group, "new flows, table growing from 0", bed.conditions(), "cycles", fresh);
         report.add(group, "new flows a second", bed.conditions(), "M/s",
                    inverted(fresh, 1e3 * cycles_per_ns()));
-        report.add(group, "new flows a second over all", bed.conditions(), "M/s",
-                   1e3 * cycles_per_ns() * static_cast<double>(flows) / all);
     }
     if (options.stages) bed.time_stages(report);
     report.add(group, "packets checked, all right", bed.conditions(), "",

@@ -27,8 +27,7 @@ void Report::add(const std::string& group, const std::string& what, json conditi
     add(group, what, std::move(conditions), unit, Spread{value, value, value, 0, 0});
 }
 
-void Report::print(const json& figure) const {
-    if (quiet_) return;
+void Report::print(const json& figure) {
     std::string words = figure["what"].get<std::string>();
     for (const auto& [name, value] : figure["conditions"].items())
         words += fmt::format(" {}={}", name,
@@ -38,7 +37,7 @@ void Report::print(const json& figure) const {
         spread = fmt::format(" ({:.2f}..{:.2f})", figure["min"].get<double>(),
                              figure["max"].get<double>());
     if (figure["dropped"] != 0)
-        dropped = fmt::format("  {} windows kept, {} disturbed", figure["windows"].get<unsigned>(),
+        dropped = fmt::format("  {} windows, {} not quiet", figure["windows"].get<unsigned>(),
                               figure["dropped"].get<unsigned>());
     fmt::print("{:<66} {:10.2f} {}{}{}\n", words, figure["median"].get<double>(),
                figure["unit"].get<std::string>(), spread, dropped);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Report: the figures of a run, as lines while it goes on and as one JSON object at the end.
+// Report: the figures of a run, as lines while it goes on and as JSON at the end.
 #pragma once
 
 #include <string>
@@ -15,9 +15,6 @@ using nlohmann::json;
 
 class Report {
 public:
-    // `quiet`: no lines, the JSON alone.
-    explicit Report(bool quiet) : quiet_(quiet) {}
-
     // A figure of `group`: what was measured, under which `conditions` ({"flows": 1000, ...}), in
     // which unit.
     void add(const std::string& group, const std::string& what, json conditions,
@@ -29,9 +26,8 @@ public:
     [[nodiscard]] const json& figures() const noexcept { return figures_; }
 
 private:
-    void print(const json& figure) const;
+    static void print(const json& figure);
 
-    bool quiet_;
     json figures_ = json::array();
 };
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""process() in memory: P16, and P5 without a link."""
+
+from lib import bench, goals
+from lib.groups import Group, Outcome
+
+
+class InMemory(Group):
+    name = "pipeline"
+    about = "the pipeline over packets in memory, and its stages"
+    targets = ["perf/bench"]
+
+    def hugepages(self, options):
+        return 1400  # a table for 10M flows with room, and the packets
+
+    def run(self, context):
+        result = bench.run(context, "pipeline", ["--no-stages"] if context.options.quick else [])
+        figures = []
+        for entry in bench.select(result, "process", forward="ipip"):
+            flows = goals.short(entry["conditions"]["flows"])
+            if entry["unit"] == "ns":
+                figures.append(goals.figure("P16", f"IPv{entry['conditions']['family']}, {flows}", entry,
+                                            bench.reliable(entry)))
+        for entry in bench.select(result, "new flows a second", forward="ipip", flows=10_000_000):
+            figures.append(goals.figure("P5", f"IPv{entry['conditions']['family']}, in memory", entry,
+                                        bench.reliable(entry)))
+        figures = [figure for figure in figures if figure is not None]
+        return Outcome(result, figures, all(figure["reliable"] for figure in figures))
