@@ -62,23 +62,34 @@ auto rank(const ServiceKey& key) {
 
 }  // namespace
 
-ServiceIndex::AddressSlot& ServiceIndex::place(const IpAddress& address, AddressRole role) {
+ServiceIndex::AddressSlot& ServiceIndex::place(std::vector<AddressSlot>& addresses,
+                                               const IpAddress& address, AddressRole role) {
     AddressSlot& slot = *probe(
-        addresses_, hash(address, 0),
+        addresses, hash(address, 0),
         [](const AddressSlot& s) { return s.role == AddressRole::foreign; },
         [&](const AddressSlot& s) { return s.address == address; });
     if (slot.role == AddressRole::foreign) slot = {address, role, {}, {}};
     return slot;
 }
 
-void ServiceIndex::place(const ServiceKey& key, ServiceProtocol protocol,
-                         const ServiceTable* service) {
+ServiceIndex::Single ServiceIndex::single(const ServiceKey& key, ServiceProtocol protocol,
+                                          const ServiceTable* service) noexcept {
     const auto number = static_cast<std::uint8_t>(protocol);
     const auto [low, high] = words_of(key.vip);
-    const Single wanted{low, high, single_rest(key.vip.family, number, key.first_port), service};
-    Single& slot = *probe(
+    return {low, high, single_rest(key.vip.family, number, key.first_port), service};
+}
+
+// Where `wanted` stands or belongs.
+ServiceIndex::Single& ServiceIndex::place_of(const Single& wanted) noexcept {
+    return *probe(
         singles_, wanted.hash(), [](const Single& s) { return s.rest == 0; },
         [&](const Single& s) { return s.same_key(wanted); });
+}
+
+void ServiceIndex::place(const ServiceKey& key, ServiceProtocol protocol,
+                         const ServiceTable* service) {
+    const Single wanted = single(key, protocol, service);
+    Single& slot = place_of(wanted);
     const bool better = slot.rest == 0 || rank(key) < rank(slot.service->key);
     if (better) slot = wanted;
 }
@@ -120,15 +131,14 @@ ServiceIndex ServiceIndex::build(std::span<const ServiceTable* const> services,
                                  std::span<const ProbeTarget> probe_targets) {
     ServiceIndex index;
     index.singles_.resize(slots_for(2 * services.size()));
-    index.addresses_.resize(slots_for(services.size() + own_addresses.size()));
-    index.probes_.resize(slots_for(probe_targets.size()));
+    std::vector<AddressSlot> addresses(slots_for(services.size() + own_addresses.size()));
 
     for (const IpAddress& address : own_addresses)
-        index.place(address, AddressRole::own);
+        place(addresses, address, AddressRole::own);
     std::map<IpAddress, std::vector<const ServiceTable*>> ranges;
     for (const ServiceTable* service : services) {
         const ServiceKey& key = service->key;
-        index.place(key.vip, AddressRole::vip);
+        place(addresses, key.vip, AddressRole::vip);
         if (!single_port(key)) {
             ranges[key.vip].push_back(service);
             continue;
@@ -138,24 +148,47 @@ ServiceIndex ServiceIndex::build(std::span<const ServiceTable* const> services,
         }
     }
     for (const auto& [vip, list] : ranges) {
-        AddressSlot& slot = index.place(vip, AddressRole::vip);
+        AddressSlot& slot = place(addresses, vip, AddressRole::vip);
         slot.tcp = index.flatten(list, ServiceProtocol::tcp);
         slot.udp = index.flatten(list, ServiceProtocol::udp);
     }
+    index.addresses_ = std::make_shared<const std::vector<AddressSlot>>(std::move(addresses));
+    index.probes_ = std::make_shared<const std::vector<ProbeTarget>>(table_of(probe_targets));
+    return index;
+}
+
+std::vector<ProbeTarget> ServiceIndex::table_of(std::span<const ProbeTarget> probe_targets) {
+    std::vector<ProbeTarget> table(slots_for(probe_targets.size()));
     for (const ProbeTarget& target : probe_targets) {
         if (target.port == 0) continue;
         *probe(
-            index.probes_, hash(target.address, target.port),
+            table, hash(target.address, target.port),
             [](const ProbeTarget& t) { return t.port == 0; },
             [&](const ProbeTarget& t) { return t == target; }) = target;
     }
-    return index;
+    return table;
+}
+
+void ServiceIndex::replace(const ServiceTable* old, const ServiceTable* now) {
+    const ServiceKey& key = now->key;
+    if (!single_port(key)) {
+        const AddressSlot& slot = *find_address(key.vip);
+        for (const StretchList& list : {slot.tcp, slot.udp}) {
+            for (Stretch& stretch : std::span(stretches_).subspan(list.begin, list.count))
+                if (stretch.service == old) stretch.service = now;
+        }
+        return;
+    }
+    for (const ServiceProtocol protocol : {ServiceProtocol::tcp, ServiceProtocol::udp}) {
+        Single& slot = place_of(single(key, protocol, now));
+        if (slot.service == old) slot.service = now;
+    }
 }
 
 const ServiceIndex::AddressSlot* ServiceIndex::find_address(
     const IpAddress& address) const noexcept {
     const AddressSlot* slot = probe(
-        addresses_, hash(address, 0),
+        *addresses_, hash(address, 0),
         [](const AddressSlot& s) { return s.role == AddressRole::foreign; },
         [&](const AddressSlot& s) { return s.address == address; });
     return slot->role == AddressRole::foreign ? nullptr : slot;
@@ -182,9 +215,10 @@ ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t proto
 
 bool ServiceIndex::is_probe_reply(const IpAddress& source,
                                   std::uint16_t source_port) const noexcept {
-    if (probes_.empty() || source_port == 0) return false;
+    if (probes_ == nullptr || source_port == 0) return false;
     return probe(
-               probes_, hash(source, source_port), [](const ProbeTarget& t) { return t.port == 0; },
+               *probes_, hash(source, source_port),
+               [](const ProbeTarget& t) { return t.port == 0; },
                [&](const ProbeTarget& t) { return t.port == source_port && t.address == source; })
                ->port != 0;
 }

@@ -5,10 +5,11 @@
 // The most specific entry wins: fewer ports over more, then a named protocol over `any`, then the
 // lower first port. Cost: one or two probes of an open-addressing table, flat in the number of
 // services; ranges of one VIP are searched by bisection.
-// Immutable after build(); any thread may look up.
+// Immutable once published; any thread may look up. A copy shares what does not name services.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -42,6 +43,9 @@ public:
     static ServiceIndex build(std::span<const ServiceTable* const> services,
                               std::span<const IpAddress> own_addresses,
                               std::span<const ProbeTarget> probe_targets);
+
+    // Answers `now` where it answered `old`. Precondition: the same key. Before publication only.
+    void replace(const ServiceTable* old, const ServiceTable* now);
 
     // `protocol` is the IP protocol number, `port` the destination port in host byte order. For
     // protocols other than TCP and UDP only the role is meaningful.
@@ -107,14 +111,20 @@ private:
     };
 
     [[nodiscard]] const AddressSlot* find_address(const IpAddress& address) const noexcept;
-    AddressSlot& place(const IpAddress& address, AddressRole role);
+    static AddressSlot& place(std::vector<AddressSlot>& addresses, const IpAddress& address,
+                              AddressRole role);
+    static std::vector<ProbeTarget> table_of(std::span<const ProbeTarget> probe_targets);
+    static Single single(const ServiceKey& key, ServiceProtocol protocol,
+                         const ServiceTable* service) noexcept;
+    Single& place_of(const Single& wanted) noexcept;
     void place(const ServiceKey& key, ServiceProtocol protocol, const ServiceTable* service);
     StretchList flatten(std::vector<const ServiceTable*> ranges, ServiceProtocol protocol);
 
     // Each a power of two, at most half full, linear probing.
     std::vector<Single> singles_;
-    std::vector<AddressSlot> addresses_;
-    std::vector<ProbeTarget> probes_;  // port 0: empty
+    // Null exactly when singles_ is empty; of probes, port 0 is an empty place.
+    std::shared_ptr<const std::vector<AddressSlot>> addresses_;
+    std::shared_ptr<const std::vector<ProbeTarget>> probes_;
     std::vector<Stretch> stretches_;
 };
 

@@ -48,9 +48,11 @@ struct Tables {
     std::vector<PortTable> ports;               // by PortId
 
     // For compile() alone: what the services were made from (the configuration object, and the
-    // count of the registry's adoptions), so that it can tell that only health may differ.
+    // count of the registry's adoptions), so that it can tell that only health may differ; and the
+    // place of each ServiceId in `services`.
     std::shared_ptr<const void> basis;
     std::uint64_t basis_adoptions = 0;
+    std::shared_ptr<const std::vector<std::uint32_t>> places;
 
     // The entry of `id`, or nullptr when it left the configuration. `service` guards against an id
     // that was given to another service meanwhile.

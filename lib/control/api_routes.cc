@@ -19,6 +19,7 @@ using nlohmann::json;
 using Words = std::vector<std::string>;  // of the path behind /api/v1/
 
 constexpr std::string_view api_prefix = "/api/v1";
+using Services = ViewScope::Services;
 constexpr double longest_silence = 5;  // seconds
 
 ApiResponse ok(const json& body) {
@@ -57,22 +58,26 @@ ApiResponse list(const char* noun, const std::vector<Value>& values,
     return ok({{noun, std::move(all)}});
 }
 
+ViewScope all_services() {
+    return {Services::all, {}, false, false};
+}
+
 ApiResponse status(const ApiActions& actions, const Words&) {
-    return ok(status_json(*actions.view()));
+    return ok(status_json(*actions.view({Services::states, {}, false, false})));
 }
 
 ApiResponse services(const ApiActions& actions, const Words& words) {
-    const auto view = actions.view();
     if (words.size() == 2) {
+        const auto view = actions.view(ViewScope::only(words[1]));
         const ServiceView* service = find_service(*view, words[1]);
         return service != nullptr ? ok(service_json(*service, true)) : no_service(words[1]);
     }
-    return list<ServiceView>("services", view->services,
+    return list<ServiceView>("services", actions.view(all_services())->services,
                              [](const ServiceView& one) { return service_json(one, false); });
 }
 
 ApiResponse backends(const ApiActions& actions, const Words& words) {
-    const auto view = actions.view();
+    const auto view = actions.view(words.size() >= 2 ? ViewScope::only(words[1]) : all_services());
     const ServiceView* only = nullptr;
     if (words.size() >= 2) {
         only = find_service(*view, words[1]);
@@ -93,19 +98,20 @@ ApiResponse backends(const ApiActions& actions, const Words& words) {
 }
 
 ApiResponse workers(const ApiActions& actions, const Words&) {
-    return list("workers", actions.view()->workers, worker_json);
+    return list("workers", actions.view(ViewScope::small())->workers, worker_json);
 }
 ApiResponse ports(const ApiActions& actions, const Words&) {
-    return list("ports", actions.view()->ports, port_json);
+    return list("ports", actions.view(ViewScope::small())->ports, port_json);
 }
 ApiResponse neighbors(const ApiActions& actions, const Words&) {
-    return list("neighbors", actions.view()->neighbors, neighbor_json);
+    return list("neighbors", actions.view({Services::none, {}, true, false})->neighbors,
+                neighbor_json);
 }
 ApiResponse health(const ApiActions& actions, const Words&) {
-    return list("health", actions.view()->health, health_json);
+    return list("health", actions.view({Services::none, {}, false, true})->health, health_json);
 }
 ApiResponse drops(const ApiActions& actions, const Words&) {
-    return ok(drops_json(*actions.view()));
+    return ok(drops_json(*actions.view(ViewScope::small())));
 }
 ApiResponse config(const ApiActions& actions, const Words&) {
     return ok(config_json(*actions.config()));
@@ -172,7 +178,7 @@ void change_backend(const ApiActions& actions, const Words& words, ApiReply repl
         return reply(
             fail(404, fmt::format("no verb '{}': there are drain, enable, disable", verb)));
     }
-    const auto view = actions.view();
+    const auto view = actions.view(ViewScope::only(service_name));
     const ServiceView* service = find_service(*view, service_name);
     if (service == nullptr) return reply(no_service(service_name));
     if (find_backend(*service, backend_name) == nullptr) {
@@ -182,7 +188,7 @@ void change_backend(const ApiActions& actions, const Words& words, ApiReply repl
         service_name, backend_name, at->second,
         [fresh = actions.view, service = service_name, backend = backend_name,
          reply = std::move(reply)] {
-            const auto after = fresh();
+            const auto after = fresh(ViewScope::only(service));
             const ServiceView* of = find_service(*after, service);
             const BackendView* one = of != nullptr ? find_backend(*of, backend) : nullptr;
             reply(one != nullptr ? ok(backend_json(service, *one)) : no_backend(service, backend));
@@ -193,9 +199,9 @@ void flows(const ApiActions& actions, const ApiRequest& request, ApiReply reply)
     auto query = parse_flow_query(request.query);
     if (!query) return reply(fail(400, query.error().message));
     const FlowQuery& asked = query.value();
-    const auto view = actions.view();
-    if (!asked.service.empty() && find_service(*view, asked.service) == nullptr) {
-        return reply(no_service(asked.service));
+    if (!asked.service.empty()) {
+        const auto view = actions.view(ViewScope::only(asked.service));
+        if (find_service(*view, asked.service) == nullptr) return reply(no_service(asked.service));
     }
     actions.flows(std::move(query).value(), std::move(reply));
 }
@@ -260,8 +266,8 @@ void route(const ApiActions& actions, const ApiRequest& request, ApiReply reply)
     }
     if (path != "/" && path != "/metrics" && path != "/healthz") return reply(unknown_path(path));
     if (request.method != "GET") return reply(not_allowed(request.method, path));
-    const auto view = actions.view();
-    if (path == "/healthz") return reply(healthz(*view));
+    if (path == "/healthz") return reply(healthz(*actions.view(ViewScope::small())));
+    const auto view = actions.view({});
     if (path == "/metrics") {
         return reply({200, "text/plain; version=0.0.4; charset=utf-8", to_prometheus(*view)});
     }

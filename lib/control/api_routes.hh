@@ -16,10 +16,11 @@ namespace weir {
 
 // What the routes ask for.
 struct ApiActions {
-    std::function<std::shared_ptr<const InstanceView>()> view;  // fresh
+    // Fresh; `scope` names what must be in it, more may be.
+    std::function<std::shared_ptr<const InstanceView>(const ViewScope& scope)> view;
     std::function<std::shared_ptr<const Config>()> config;
     std::function<void(const std::string& path, std::function<void(const ReloadOutcome&)>)> reload;
-    // Precondition: the backend is in the view. `done` after publication.
+    // Precondition: the backend is in the configuration. `done` after publication.
     std::function<void(const std::string& service, const std::string& backend, BackendState,
                        std::function<void()> done)>
         set_state;

@@ -1,155 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/control/compile.hh"
 
-#include <algorithm>
 #include <span>
 #include <string_view>
 
+#include "lib/control/compile_service.hh"
+
 namespace weir {
 namespace {
-
-using BySeat = std::vector<const BackendConfig*>;
-using Named = std::pair<std::string, std::string>;  // service, backend
-template <typename Value>
-using ByName = std::map<Named, Value>;
-
-BySeat by_seat(const ServiceConfig& service) {
-    BySeat backends;
-    backends.reserve(service.backends.size());
-    for (const BackendConfig& backend : service.backends)
-        backends.push_back(&backend);
-    std::ranges::sort(backends, {}, &BackendConfig::name);
-    return backends;
-}
-
-// Reads the values of one service's backends in the order of their names, in step with the map.
-template <typename Value>
-class Cursor {
-public:
-    Cursor(const ByName<Value>& values, const std::string& service)
-        : service_(service), at_(values.lower_bound({service, ""})), end_(values.end()) {}
-
-    // The value of `backend`, or nullptr. Names must ascend from call to call.
-    const Value* operator()(const std::string& backend) {
-        while (at_ != end_ && at_->first.first == service_ && at_->first.second < backend)
-            ++at_;
-        const bool found =
-            at_ != end_ && at_->first.first == service_ && at_->first.second == backend;
-        return found ? &at_->second : nullptr;
-    }
-
-private:
-    const std::string& service_;
-    typename ByName<Value>::const_iterator at_, end_;
-};
-
-struct SeatState {
-    bool live = false;         // takes new flows
-    bool keeps_flows = false;  // a flow entry that names it holds
-};
-
-std::vector<SeatState> seat_states(const World& world, const ServiceConfig& service,
-                                   const BySeat& backends) {
-    Cursor<Liveness> health(world.health, service.name);
-    Cursor<BackendState> overrides(world.overrides, service.name);
-    std::vector<SeatState> states;
-    states.reserve(backends.size());
-    for (const BackendConfig* backend : backends) {
-        const BackendState* over = overrides(backend->name);
-        const BackendState state = over != nullptr ? *over : backend->state;
-        const Liveness* liveness = service.health.empty() ? nullptr : health(backend->name);
-        const bool up = liveness == nullptr || *liveness != Liveness::down;
-        states.push_back({up && state == BackendState::active && backend->weight > 0,
-                          up && state != BackendState::disabled});
-    }
-    return states;
-}
-
-bool has_states(const ServiceTable& table, std::span<const SeatState> states) {
-    for (std::size_t i = 0; i < states.size(); ++i) {
-        if (table.live[i] != states[i].live) return false;
-        if (table.seats[i].keeps_flows != states[i].keeps_flows) return false;
-    }
-    return true;
-}
-
-void set_states(ServiceTable& table, std::span<const SeatState> states) {
-    for (std::size_t i = 0; i < states.size(); ++i) {
-        table.live[i] = states[i].live;
-        table.seats[i].keeps_flows = states[i].keeps_flows;
-    }
-}
-
-// All that follows from the configuration; states and slots are still to be filled in.
-ServiceTable describe(const Config& config, const ServiceConfig& service, const BySeat& backends,
-                      const Registry& registry) {
-    ServiceTable table;
-    table.id = registry.service(service.name).value();
-    table.key = service.key;
-    table.forward = service.forward;
-    table.name = service.name;
-    table.live.resize(backends.size());
-    for (const BackendConfig* backend : backends) {
-        BackendEntry& entry = table.seats.emplace_back();
-        entry.id = registry.backend(service.name, backend->name).value();
-        entry.service = table.id;
-        if (const auto way = way_of(config, service.forward, *backend)) {
-            entry.outer = way->outer;
-            entry.next_hop = registry.find_next_hop(way->next_hop.port, way->next_hop.address)
-                                 .value_or(invalid_next_hop);
-        }
-        table.backend_names.push_back(backend->name);
-        table.members.push_back({maglev_name_hash(backend->name), backend->weight});
-    }
-    return table;
-}
-
-bool same(const BackendEntry& a, const BackendEntry& b) {
-    return a.outer.bytes == b.outer.bytes && a.outer.length == b.outer.length &&
-           a.outer.entropy_bits == b.outer.entropy_bits &&
-           a.outer.checksum_seed == b.outer.checksum_seed && a.id == b.id &&
-           a.next_hop == b.next_hop && a.service == b.service && a.keeps_flows == b.keeps_flows;
-}
-
-// All but the slots, which follow from these and the size of the table.
-bool same_inputs(const ServiceTable& a, const ServiceTable& b) {
-    return a.id == b.id && a.key == b.key && a.forward == b.forward && a.name == b.name &&
-           a.backend_names == b.backend_names && a.members == b.members && a.live == b.live &&
-           std::ranges::equal(a.seats, b.seats, same);
-}
-
-// Both tables of maglev.hh, each taken from `previous` when it must be the same.
-void fill_slots(ServiceTable& table, const ServiceTable* previous, std::uint32_t size) {
-    const bool same_configured = previous != nullptr && previous->configured.size() == size &&
-                                 previous->members == table.members;
-    table.configured =
-        same_configured ? previous->configured : maglev_configured(table.members, size);
-    table.slots = same_configured && previous->live == table.live
-                      ? previous->slots
-                      : maglev_live(table.configured, table.members, table.live);
-}
-
-using SharedTable = std::shared_ptr<const ServiceTable>;
-
-// `previous` may be null. `same_basis`: it was made from the same configuration and ids, so only
-// states can differ.
-SharedTable compile_service(const ServiceConfig& service, const World& world,
-                            const Registry& registry, const SharedTable& previous,
-                            bool same_basis) {
-    const BySeat backends = by_seat(service);
-    const std::vector<SeatState> states = seat_states(world, service, backends);
-    if (same_basis && has_states(*previous, states)) return previous;
-
-    auto table = std::make_shared<ServiceTable>(
-        same_basis ? *previous : describe(*world.config, service, backends, registry));
-    set_states(*table, states);
-    if (previous != nullptr && previous->configured.size() == service.table_size &&
-        same_inputs(*table, *previous)) {
-        return previous;
-    }
-    fill_slots(*table, previous.get(), service.table_size);
-    return table;
-}
 
 std::vector<SharedTable> compile_services(const Tables* previous, bool same_basis,
                                           const World& world, const Registry& registry) {
@@ -194,31 +52,65 @@ std::vector<PortTable> compile_ports(const World& world) {
     return ports;
 }
 
-std::vector<NextHop> compile_next_hops(const World& world, const Registry& registry) {
-    std::map<Registry::NextHopKey, MacAddress> fixed;
+using Neighbors = std::map<Registry::NextHopKey, MacAddress>;
+
+Neighbors static_neighbors(const World& world) {
+    Neighbors fixed;
     for (std::size_t i = 0; i < world.config->ports.size(); ++i) {
         for (const StaticNeighbor& neighbor : world.config->ports[i].neighbors) {
             fixed.emplace(Registry::NextHopKey{static_cast<PortId>(i), neighbor.address},
                           neighbor.mac);
         }
     }
+    return fixed;
+}
+
+NextHop compile_next_hop(const World& world, const Neighbors& fixed,
+                         const Registry::NextHopKey& key) {
+    NextHop hop;
+    hop.port = key.port;
+    hop.source = facts_of(world, index(key.port)).mac;
+    for (const Neighbors* known : {&fixed, &world.neighbors}) {
+        const auto found = known->find(key);
+        if (found == known->end()) continue;
+        hop.destination = found->second;
+        hop.resolved = true;
+        break;
+    }
+    return hop;
+}
+
+std::vector<NextHop> compile_next_hops(const World& world, const Registry& registry) {
+    const Neighbors fixed = static_neighbors(world);
     std::vector<NextHop> next_hops;
     next_hops.reserve(registry.next_hops().size());
-    for (const Registry::NextHopKey& key : registry.next_hops()) {
-        NextHop& hop = next_hops.emplace_back();
-        hop.port = key.port;
-        hop.source = facts_of(world, index(key.port)).mac;
-        const auto static_one = fixed.find(key);
-        const auto learnt = world.neighbors.find(key);
-        if (static_one != fixed.end()) {
-            hop.destination = static_one->second;
-            hop.resolved = true;
-        } else if (learnt != world.neighbors.end()) {
-            hop.destination = learnt->second;
-            hop.resolved = true;
-        }
-    }
+    for (const Registry::NextHopKey& key : registry.next_hops())
+        next_hops.push_back(compile_next_hop(world, fixed, key));
     return next_hops;
+}
+
+std::vector<std::uint32_t> places_by_id(std::span<const SharedTable> services,
+                                        std::uint32_t limit) {
+    std::vector<std::uint32_t> places(limit, static_cast<std::uint32_t>(services.size()));
+    for (std::size_t i = 0; i < services.size(); ++i)
+        places[index(services[i]->id)] = static_cast<std::uint32_t>(i);
+    return places;
+}
+
+bool has_basis(const Tables* tables, const World& world, const Registry& registry) {
+    return tables != nullptr && tables->basis == world.config &&
+           tables->basis_adoptions == registry.adoptions();
+}
+
+void compile_anew(Tables& tables, std::size_t place, const World& world, const Registry& registry) {
+    SharedTable& table = tables.services[place];
+    const SharedTable next =
+        compile_service(world.config->services[place], world, registry, table, true);
+    if (next == table) return;
+    tables.index.replace(table.get(), next.get());
+    for (const BackendEntry& entry : next->seats)
+        tables.backends[index(entry.id)] = &entry;
+    table = next;
 }
 
 ServiceIndex compile_index(const Config& config, std::span<const SharedTable> tables) {
@@ -262,8 +154,7 @@ std::uint32_t changed_slots(const ServiceTable& from, const ServiceTable& to) {
 std::unique_ptr<const Tables> compile(const Tables* previous, const World& world,
                                       const Registry& registry) {
     const Config& config = *world.config;
-    const bool same_basis = previous != nullptr && previous->basis == world.config &&
-                            previous->basis_adoptions == registry.adoptions();
+    const bool same_basis = has_basis(previous, world, registry);
     auto tables = std::make_unique<Tables>();
     tables->version = previous != nullptr ? previous->version + 1 : 1;
     tables->generation = world.generation;
@@ -277,6 +168,28 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     tables->index = compile_index(config, tables->services);
     tables->basis = world.config;
     tables->basis_adoptions = registry.adoptions();
+    tables->places = same_basis ? previous->places
+                                : std::make_shared<const std::vector<std::uint32_t>>(
+                                      places_by_id(tables->services, registry.service_limit()));
+    return tables;
+}
+
+std::unique_ptr<const Tables> compile(const Tables* previous, const World& world,
+                                      const Registry& registry, const Changes& changes) {
+    if (!has_basis(previous, world, registry)) return compile(previous, world, registry);
+    auto tables = std::make_unique<Tables>(*previous);
+    ++tables->version;
+    for (const std::string& name : changes.services) {
+        const auto id = registry.service(name);
+        if (!id || index(*id) >= tables->places->size()) continue;
+        const std::size_t place = (*tables->places)[index(*id)];
+        if (place < tables->services.size()) compile_anew(*tables, place, world, registry);
+    }
+    const Neighbors fixed = changes.next_hops.empty() ? Neighbors{} : static_neighbors(world);
+    for (const Registry::NextHopKey& key : changes.next_hops) {
+        const auto id = registry.find_next_hop(key.port, key.address);
+        if (id) tables->next_hops[index(*id)] = compile_next_hop(world, fixed, key);
+    }
     return tables;
 }
 

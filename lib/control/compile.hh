@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,6 +70,18 @@ std::vector<Registry::NextHopKey> needed_next_hops(const Config& config);
 // 10 000 services of 10 backends and one flip: about 20 ms.
 std::unique_ptr<const Tables> compile(const Tables* previous, const World& world,
                                       const Registry& registry);
+
+// What of a World may differ from the one that tables were compiled from, beside the configuration.
+struct Changes {
+    std::set<std::string> services;  // of which health or overrides changed; unknown names are none
+    std::set<Registry::NextHopKey> next_hops;  // of which the neighbour changed
+};
+// The same result, without looking at what is not in `changes`. With another configuration object
+// or other ids than `previous` was made from, all of it is compared as above.
+// Cost: copies of the arrays by id, by destination and by next hop, and the work for what changed:
+// for 10 000 services of 10 backends and five flips 0.5 ms.
+std::unique_ptr<const Tables> compile(const Tables* previous, const World& world,
+                                      const Registry& registry, const Changes& changes);
 
 // Number of slots of each service in `from` or `to` that lead to another backend, by service name;
 // 0 for those that did not change. Tables of different sizes: slots of `to`, each against the slot

@@ -47,7 +47,7 @@ public:
     void handle(const ApiRequest& request, ApiReply reply) override {
         route(actions_, request, std::move(reply));
     }
-    [[nodiscard]] std::shared_ptr<const InstanceView> view() const override;
+    [[nodiscard]] std::shared_ptr<const InstanceView> view(const ViewScope& scope) const override;
 
 private:
     struct WaitingReload {
@@ -82,6 +82,7 @@ private:
     Setup setup_;
     DataPlane& data_plane_;
     World world_;
+    Changes changes_;  // of world_ since the last publication
     Registry registry_;
     HealthBook health_;
     TrafficBaseline service_baseline_, backend_baseline_;
@@ -275,7 +276,8 @@ void RunningController::publish_soon() {
 
 void RunningController::publish() {
     publish_timer_.cancel();  // this one takes what was to come
-    data_plane_.publish(compile(data_plane_.current(), world_, registry_));
+    data_plane_.publish(
+        compile(data_plane_.current(), world_, registry_, std::exchange(changes_, {})));
     if (after_settling_.empty()) settle_until_ = Clock::now() + settle_limit;
     std::ranges::move(std::exchange(after_publication_, {}), std::back_inserter(after_settling_));
     settle();
@@ -314,19 +316,20 @@ void RunningController::tick() {
 void RunningController::show() {
     if (!setup_.on_view) return;
     const auto begin = Clock::now();
-    setup_.on_view(view());
+    setup_.on_view(view({}));
     last_view_ = Clock::now();
     view_cost_ = last_view_ - begin;
 }
 
-std::shared_ptr<const InstanceView> RunningController::view() const {
+std::shared_ptr<const InstanceView> RunningController::view(const ViewScope& scope) const {
     const auto now = Clock::now();
     auto result = std::make_shared<InstanceView>(
         views_.build({world_, registry_, health_, service_baseline_, backend_baseline_, data_plane_,
                       [this](const Registry::NextHopKey& key) {
                           return neighbors_ != nullptr ? neighbors_->state(key) : std::string();
                       },
-                      now}));
+                      now},
+                     scope));
     result->version = setup_.version;
     result->dpdk_version = setup_.dpdk_version;
     result->pid = ::getpid();
@@ -348,6 +351,7 @@ void RunningController::on_probe(const ProbeResult& result) {
     const auto change = health_.record(result, Clock::now());
     if (!change) return;
     world_.health[{result.service, result.backend}] = change->to;
+    changes_.services.insert(result.service);
     const auto line = fmt::format("health: {}/{} is {}, after {:.1f} s {}: {}", result.service,
                                   result.backend, liveness_text(change->to), change->seconds,
                                   liveness_text(change->from), result.detail);
@@ -369,6 +373,7 @@ void RunningController::on_neighbor(const Registry::NextHopKey& key, const MacAd
     if (!fresh && at->second == mac) return;
     at->second = mac;
     world_.neighbors[key] = mac;
+    changes_.next_hops.insert(key);
     log_info("neighbor: {} on {} is {}", to_string(key.address),
              world_.config->ports[index(key.port)].name, to_string(mac));
     publish_soon();
@@ -379,20 +384,24 @@ void RunningController::set_state(const std::string& service, const std::string&
     const auto& services = world_.config->services;
     const auto in = std::ranges::find(services, service, &ServiceConfig::name);
     const auto of = std::ranges::find(in->backends, backend, &BackendConfig::name);
+    const auto forced = world_.overrides.find({service, backend});
+    const BackendState before = forced != world_.overrides.end() ? forced->second : of->state;
     if (of->state == state) {
         world_.overrides.erase({service, backend});
     } else {
         world_.overrides[{service, backend}] = state;
     }
+    changes_.services.insert(service);
     log_info("operator: {}/{} is {} until the next reload", service, backend, state_text(state));
-    set_probes();  // disabled ones are not probed
+    constexpr auto disabled = BackendState::disabled;  // not probed
+    if ((before == disabled) != (state == disabled)) set_probes();
     after_publication_.push_back(std::move(done));
     publish_soon();
 }
 
 ApiActions RunningController::make_actions() {
     ApiActions actions;
-    actions.view = [this] { return view(); };
+    actions.view = [this](const ViewScope& scope) { return view(scope); };
     actions.config = [this] { return world_.config; };
     actions.reload = [this](const std::string& path, auto done) { reload(path, std::move(done)); };
     actions.set_state = [this](const std::string& service, const std::string& backend,

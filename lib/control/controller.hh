@@ -85,8 +85,10 @@ public:
                         std::function<void(const ReloadOutcome&)> done) = 0;
     // The API of api.hh.
     virtual void handle(const ApiRequest& request, ApiReply reply) = 0;
-    // A fresh view.
-    [[nodiscard]] virtual std::shared_ptr<const InstanceView> view() const = 0;
+    // A fresh view; what is out of `scope` is left empty.
+    [[nodiscard]] virtual std::shared_ptr<const InstanceView> view(
+        const ViewScope& scope) const = 0;
+    [[nodiscard]] std::shared_ptr<const InstanceView> view() const { return view({}); }
 };
 
 }  // namespace weir

@@ -25,6 +25,25 @@ std::string view_state(BackendState wanted, bool checked, Liveness liveness) {
     return checked && liveness == Liveness::unknown ? "unknown" : "up";
 }
 
+std::string backend_state(const World& world, const Key& key, const BackendConfig& backend) {
+    const BackendState* forced = find(world.overrides, key);
+    const Liveness* liveness = find(world.health, key);
+    return view_state(forced != nullptr ? *forced : backend.state, liveness != nullptr,
+                      liveness != nullptr ? *liveness : Liveness::unknown);
+}
+
+void fill_states(const World& world, InstanceView& view) {
+    view.services.reserve(world.config->services.size());
+    for (const auto& service : world.config->services) {
+        ServiceView& one = view.services.emplace_back();
+        one.backends.reserve(service.backends.size());
+        for (const auto& backend : service.backends) {
+            one.backends.emplace_back().state =
+                backend_state(world, {service.name, backend.name}, backend);
+        }
+    }
+}
+
 // Where the backend's packets go; empty without a route.
 void fill_route(const World& world, Forward forward, const BackendConfig& backend,
                 BackendView& view) {
@@ -98,15 +117,12 @@ ServiceView ViewBuilder::service_view(const ViewSource& source, const ServiceCon
     view.backends.reserve(service.backends.size());
     for (const auto& backend : service.backends) {
         const Key key{service.name, backend.name};
-        const BackendState* forced = find(source.world.overrides, key);
-        const Liveness* liveness = find(source.world.health, key);
         BackendView& one = view.backends.emplace_back();
         one.name = backend.name;
         one.address = backend.address;
         one.weight = backend.weight;
         one.configured = state_text(backend.state);
-        one.state = view_state(forced != nullptr ? *forced : backend.state, liveness != nullptr,
-                               liveness != nullptr ? *liveness : Liveness::unknown);
+        one.state = backend_state(source.world, key, backend);
         one.check_detail = source.health.detail(key);
         fill_route(source.world, service.forward, backend, one);
         if (const auto id = source.registry.backend(service.name, backend.name)) {
@@ -136,7 +152,18 @@ void ViewBuilder::fill_services(const ViewSource& source, const Tables& tables,
     std::erase_if(slots_, [&](const auto& entry) { return !by_name.contains(entry.first); });
 }
 
-InstanceView ViewBuilder::build(const ViewSource& source) {
+void ViewBuilder::fill_service(const ViewSource& source, const Tables& tables,
+                               const std::string& name, InstanceView& view) {
+    const auto& services = source.world.config->services;
+    const auto service = std::ranges::find(services, name, &ServiceConfig::name);
+    if (service == services.end()) return;
+    const auto table = std::ranges::find(
+        tables.services, name, [](const auto& one) -> auto& { return one->name; });
+    view.services.push_back(
+        service_view(source, *service, table != tables.services.end() ? *table : nullptr));
+}
+
+InstanceView ViewBuilder::build(const ViewSource& source, const ViewScope& scope) {
     InstanceView view;
     source.data_plane.fill(view);
     std::erase_if(view.drops, [](const DropView& drop) {
@@ -150,12 +177,25 @@ InstanceView ViewBuilder::build(const ViewSource& source) {
     view.config_generation = source.world.generation;
     if (const Tables* tables = source.data_plane.current()) {
         view.tables_version = tables->version;
-        fill_services(source, *tables, view);
+        switch (scope.services) {
+            case ViewScope::Services::all:
+                fill_services(source, *tables, view);
+                break;
+            case ViewScope::Services::one:
+                fill_service(source, *tables, scope.service, view);
+                break;
+            case ViewScope::Services::states:
+                fill_states(source.world, view);
+                break;
+            case ViewScope::Services::none:
+                break;
+        }
     }
-    for (const auto& key : needed_next_hops(config)) {
-        view.neighbors.push_back(neighbor_view(source, key));
+    if (scope.neighbors) {
+        for (const auto& key : needed_next_hops(config))
+            view.neighbors.push_back(neighbor_view(source, key));
     }
-    view.health = source.health.views(source.now);
+    if (scope.health) view.health = source.health.views(source.now);
     return view;
 }
 

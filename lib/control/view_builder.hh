@@ -38,8 +38,8 @@ class ViewBuilder {
 public:
     // Fills services, neighbors, health, tables_version, config_generation, config_path and name,
     // and what DataPlane::fill() fills. Cost: a read of every counter, plus a pass over the slots
-    // of each service table that it has not seen yet.
-    [[nodiscard]] InstanceView build(const ViewSource& source);
+    // of each service table that it has not seen yet. What is out of `scope` is left empty.
+    [[nodiscard]] InstanceView build(const ViewSource& source, const ViewScope& scope = {});
 
 private:
     struct SlotCounts {
@@ -48,6 +48,8 @@ private:
     };
     const std::vector<std::uint32_t>& slot_counts(const std::shared_ptr<const ServiceTable>& table);
     void fill_services(const ViewSource& source, const Tables& tables, InstanceView& view);
+    void fill_service(const ViewSource& source, const Tables& tables, const std::string& name,
+                      InstanceView& view);
     ServiceView service_view(const ViewSource& source, const ServiceConfig& service,
                              const std::shared_ptr<const ServiceTable>& table);
 

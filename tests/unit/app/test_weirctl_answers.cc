@@ -37,7 +37,9 @@ class Daemon {
 public:
     Daemon() {
         api.socket_path = directory.file("ctl.sock");
-        actions.view = [] { return std::make_shared<const InstanceView>(test::sample_view()); };
+        actions.view = [](const ViewScope&) {
+            return std::make_shared<const InstanceView>(test::sample_view());
+        };
         actions.config = [] { return std::make_shared<const Config>(); };
         actions.reload = [this](const std::string& path, const auto& done) {
             asked = path;

@@ -23,7 +23,7 @@ struct Fixture {
     std::size_t answers = 0;
 
     Fixture() {
-        actions.view = [this] { return view; };
+        actions.view = [this](const ViewScope&) { return view; };
         actions.config = [] { return std::make_shared<const Config>(); };
         actions.reload = [this](const std::string& path, const auto& done) {
             reloads.push_back(path);

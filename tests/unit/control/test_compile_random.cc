@@ -2,6 +2,7 @@
 // The property behind the one way to change: whatever happened before, the tables are those that a
 // compile from nothing gives, and nothing that did not change was built again.
 #include <random>
+#include <utility>
 
 #include <catch2/catch.hpp>
 
@@ -32,20 +33,26 @@ public:
             case 2:
                 return pick([&](auto& s, auto& b) {
                            world.health[{s.name, b.name}] = static_cast<Liveness>(draw(3));
+                           changes.services.insert(s.name);
                        }),
                        false;
             case 3:
                 return pick([&](auto& s, auto& b) {
                            world.overrides[{s.name, b.name}] = static_cast<BackendState>(draw(3));
+                           changes.services.insert(s.name);
                        }),
                        false;
             case 4:
+                for (const auto& [name, state] : world.overrides)
+                    changes.services.insert(name.first);  // some of which left meanwhile
                 return world.overrides.clear(), false;
             case 5: {
                 if (registry.next_hops().empty()) return false;
                 const auto& hops = registry.next_hops();
-                world.neighbors[hops[draw(std::uint32_t(hops.size()))]] =
-                    mac(std::uint8_t(draw(9)));
+                const auto& hop = hops[draw(std::uint32_t(hops.size()))];
+                if (hop == Registry::NextHopKey{}) return false;  // a free place
+                world.neighbors[hop] = mac(std::uint8_t(draw(9)));
+                changes.next_hops.insert(hop);
                 return false;
             }
             case 6:
@@ -88,6 +95,7 @@ public:
 
     World world;
     Registry registry;
+    Changes changes;  // of the world, beside the configuration
 
 private:
     std::uint32_t draw(std::uint32_t below) { return std::uint32_t(random_() % below); }
@@ -110,7 +118,10 @@ private:
         for (const auto& s : config_.services) {
             if (s.name == name) return;
         }
-        config_.services.push_back(service(name, number, draw(6), static_cast<Forward>(draw(2))));
+        auto added = service(name, number, draw(6), static_cast<Forward>(draw(2)));
+        if (number % 2 != 0) added.key.last_port = 450;
+        if (number % 4 == 3) added.key.protocol = ServiceProtocol::any;
+        config_.services.push_back(std::move(added));
     }
     void remove_service() {
         if (config_.services.empty()) return;
@@ -158,11 +169,17 @@ TEST_CASE("compile: any history gives what a compile from nothing gives", "[cont
                 life.step();
             auto next = compile(tables.get(), life.world, life.registry);
             const auto fresh = compile(nullptr, life.world, life.registry);
+            const auto by_changes =
+                compile(tables.get(), life.world, life.registry, std::exchange(life.changes, {}));
             INFO("seed " << seed << " step " << step);
             REQUIRE(next->version == tables->version + 1);
             REQUIRE(fresh->version == 1);
             REQUIRE(same(*next, *fresh, *life.world.config));
             REQUIRE(sound(*next));
+            REQUIRE(by_changes->version == next->version);
+            REQUIRE(same(*by_changes, *fresh, *life.world.config));
+            REQUIRE(sound(*by_changes));
+            REQUIRE(by_changes->services.size() == next->services.size());
             // What is equal is the same object.
             for (const auto& now : next->services) {
                 for (const auto& before : tables->services) {
@@ -232,7 +249,8 @@ TEST_CASE("compile: one flip among 10 000 services of 10 backends builds one ser
     REQUIRE(registry.adopt(*world.config).ok());
     const auto before = compile(nullptr, world, registry);
     world.health[{"service-4711", "b3"}] = Liveness::down;
-    const auto after = compile(before.get(), world, registry);
+    const auto after = compile(before.get(), world, registry, {{"service-4711"}, {}});
+    CHECK(same(*after, *compile(before.get(), world, registry), *world.config));
     std::size_t built = 0;
     for (std::size_t i = 0; i < before->services.size(); ++i) {
         built += before->services[i] != after->services[i] ? 1 : 0;

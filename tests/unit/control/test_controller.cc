@@ -2,6 +2,7 @@
 #include <list>
 
 #include "lib/control/controller.hh"
+#include "lib/control/json.hh"
 #include "tests/unit/control/controller_fixture.hh"
 
 using namespace weir;
@@ -81,6 +82,56 @@ TEST_CASE("controller: VIPs that cannot be placed stop the start", "[control][co
     REQUIRE_FALSE(created.ok());
     CHECK(created.error().message == "cannot set the VIPs");
     CHECK(data_plane.published.empty());
+}
+
+TEST_CASE("controller: a part of the view is that of the whole", "[control][controller]") {
+    Config config = small_config();
+    config.services[0].backends[1].state = BackendState::drain;
+    config.services[0].backends[2].state = BackendState::disabled;
+    config.services.push_back(config.services[0]);
+    config.services[1].name = "web2";
+    config.services[1].key.first_port = config.services[1].key.last_port = 81;
+    ControllerFixture f(std::move(config));
+    CHECK(f.ask("POST", "/api/v1/backends/web2/a/disable").status == 200);
+    const auto whole = f.controller->view();
+    REQUIRE(whole->services.size() == 2);
+    for (const ServiceView& service : whole->services) {
+        const auto part = f.controller->view(ViewScope::only(service.name));
+        REQUIRE(part->services.size() == 1);
+        CHECK(service_json(part->services[0], true) == service_json(service, true));
+        CHECK(part->neighbors.empty());
+        CHECK(part->workers.size() == whole->workers.size());
+    }
+    CHECK(f.controller->view(ViewScope::only("we"))->services.empty());
+    CHECK(f.controller->view(ViewScope::small())->services.empty());
+    auto all = status_json(*whole);
+    auto states = status_json(*f.controller->view({ViewScope::Services::states}));
+    all.erase("uptime_seconds");
+    states.erase("uptime_seconds");
+    CHECK(all == states);
+    CHECK(all["backends"]["disabled"] == 3);
+}
+
+TEST_CASE("controller: a change touches its service alone, and is whole at once",
+          "[control][controller]") {
+    ControllerFixture f;
+    Config config = small_config();
+    config.services.push_back(config.services[0]);
+    config.services[1].name = "web2";
+    config.services[1].key.first_port = config.services[1].key.last_port = 81;
+    f.put("two.toml", config);
+    REQUIRE(f.reload("two.toml").ok);
+    const Tables* before = &f.tables();
+    REQUIRE(f.ask("POST", "/api/v1/backends/web2/a/drain").status == 200);
+    CHECK(&f.tables() != before);
+    CHECK(f.tables().services[0] == before->services[0]);
+    CHECK_FALSE(f.tables().services[1]->live[0]);
+    CHECK(f.tables().index.find(config.services[1].key.vip, 6, 81).service ==
+          f.tables().services[1].get());
+    REQUIRE(f.ask("POST", "/api/v1/backends/web2/a/disable").status == 200);
+    CHECK_FALSE(f.tables().services[1]->seats[0].keeps_flows);
+    REQUIRE(f.ask("POST", "/api/v1/backends/web2/a/enable").status == 200);
+    CHECK(f.tables().services[1]->slots == before->services[1]->slots);
 }
 
 TEST_CASE("controller: the view tells what is configured and what runs", "[control][controller]") {
