@@ -9,6 +9,12 @@
 
 namespace weir {
 
+namespace {
+
+constexpr std::size_t packets_ahead = 8;  // that are prefetched while one is read
+
+}  // namespace
+
 // Plain packets of a service with one port are most of them; classify() decides about the others.
 [[gnu::always_inline]] inline void Pipeline::receive(const Tables& tables, const Packet& packet,
                                                      Flow& flow, Verdict& verdict) noexcept {
@@ -40,8 +46,14 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
     const std::size_t count = packets.size();
 
     // 1. What is it, and for which service? Buckets of the connection table start to load.
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + packets_ahead < count) {
+            const std::uint8_t* data = packets[i + packets_ahead].data;
+            __builtin_prefetch(data);
+            __builtin_prefetch(data - 64, 1);  // where an outer header will begin
+        }
         receive(tables, packets[i], flows[i], verdicts[i]);
+    }
     // 2. Entries start to load.
     for (std::size_t i = 0; i < count; ++i)
         if (flows[i].service != nullptr) flows_.prefetch_entry(flows[i].hash);
