@@ -119,7 +119,7 @@ Result<void> Daemon::start_engine(const std::vector<std::string>& eal_extra) {
     EngineSetup setup;
     setup.ports = hardware_->engine_ports(config_);
     setup.lcores = plan_.lcores;
-    setup.flow_entries = config_.conntrack.entries_per_worker;
+    setup.flow_sizes = flow_sizes(config_);
     setup.secret = random_hash_secret();
     setup.pool_on = [this](unsigned node) { return hardware_->pools().on(node); };
     setup.control_pool = hardware_->pools().control();

@@ -9,7 +9,8 @@ namespace weir {
 
 enum class BackendId : std::uint32_t {};
 enum class ServiceId : std::uint32_t {};
-enum class NextHopId : std::uint32_t {};  // (port, address of the neighbour)
+enum class NextHopId : std::uint32_t {};   // (port, address of the neighbour)
+enum class EndpointId : std::uint16_t {};  // (VIP, protocol, port or ports) of a service
 enum class PortId : std::uint8_t {
 };  // index of [[port]] in the file; fixed for the life of the process
 
@@ -19,6 +20,10 @@ inline constexpr NextHopId invalid_next_hop{0xffffffff};
 // Bounds that size per-worker counters at start; more is a configuration error.
 inline constexpr std::uint32_t max_backends = 131'072, max_services = 16'384,
                                max_next_hops = 131'072, max_ports = 16;
+
+// A service of any protocol has two; as many again may have left and still have flows.
+inline constexpr std::uint32_t max_endpoints = 65'536;
+static_assert(max_endpoints >= 4 * max_services);
 
 // A backend's place within its service: configured backends sorted by name, 0 .. 65533.
 using Seat = std::uint16_t;

@@ -3,6 +3,7 @@
 // between successive Tables while nothing of the service changed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,6 +40,8 @@ static_assert(sizeof(BackendEntry) == 64);
 struct ServiceTable {
     ServiceId id{};
     ServiceKey key;
+    // Numbers of (VIP, protocol, ports) in the connection tables: TCP's, UDP's.
+    std::array<EndpointId, 2> endpoints{EndpointId{0}, EndpointId{1}};
     Forward forward = Forward::dsr_l2;
     std::string name;
     std::vector<Seat> slots;          // live table, prime length; all no_seat when none is live
@@ -47,6 +50,11 @@ struct ServiceTable {
     std::vector<Seat> configured;       // step 1 of maglev.hh, kept so that health events reuse it
     std::vector<MaglevMember> members;  // by seat
     std::vector<bool> live;             // by seat
+
+    [[nodiscard]] EndpointId endpoint(std::uint8_t ip_protocol) const noexcept {
+        return endpoints[ip_protocol == static_cast<std::uint8_t>(ServiceProtocol::udp) ? 1 : 0];
+    }
+    [[nodiscard]] bool several_ports() const noexcept { return key.first_port != key.last_port; }
 };
 
 }  // namespace weir

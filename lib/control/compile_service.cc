@@ -85,6 +85,8 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
     ServiceTable table;
     table.id = registry.service(service.name).value();
     table.key = service.key;
+    table.endpoints = {registry.endpoint(service.key, ServiceProtocol::tcp),
+                       registry.endpoint(service.key, ServiceProtocol::udp)};
     table.forward = service.forward;
     table.name = service.name;
     table.live.resize(backends.size());
@@ -112,9 +114,9 @@ bool same(const BackendEntry& a, const BackendEntry& b) {
 
 // All but the slots, which follow from these and the size of the table.
 bool same_inputs(const ServiceTable& a, const ServiceTable& b) {
-    return a.id == b.id && a.key == b.key && a.forward == b.forward && a.name == b.name &&
-           a.backend_names == b.backend_names && a.members == b.members && a.live == b.live &&
-           std::ranges::equal(a.seats, b.seats, same);
+    return a.id == b.id && a.key == b.key && a.endpoints == b.endpoints && a.forward == b.forward &&
+           a.name == b.name && a.backend_names == b.backend_names && a.members == b.members &&
+           a.live == b.live && std::ranges::equal(a.seats, b.seats, same);
 }
 
 // Both tables of maglev.hh, each taken from `previous` when it must be the same.

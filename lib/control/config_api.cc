@@ -5,20 +5,20 @@
 #include <fmt/format.h>
 
 #include "lib/control/config_sections.hh"
+#include "lib/flow/expiry.hh"
 
 namespace weir {
 
 namespace {
 
-constexpr std::uint32_t max_timeout = 0x7fffffff;  // tick.hh: half of what 32 bits of ms can tell
-constexpr std::size_t max_socket_path = 107;       // sun_path without its NUL
+constexpr std::size_t max_socket_path = 107;  // sun_path without its NUL
 
 void read_timeouts(TableReader& parent, FlowTimeouts& timeouts) {
     const std::optional<Node> table = parent.table("timeout");
     if (!table) return;
     TableReader reader(*table, "'timeout' of [conntrack]", parent.problems());
     const auto read = [&](std::string_view key, std::uint32_t fallback) {
-        return reader.duration(key, 1, max_timeout, fallback);
+        return reader.duration(key, 1, longest_timeout, fallback);
     };
     timeouts.tcp_syn = read("tcp_syn", timeouts.tcp_syn);
     timeouts.tcp_established = read("tcp_established", timeouts.tcp_established);

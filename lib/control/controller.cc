@@ -147,7 +147,7 @@ Result<void> RunningController::start(Config config) {
     flows_ = std::make_unique<FlowInspector>(FlowInspector::Setup{
         setup_.base, data_plane_.flow_mailboxes(), [this] { return data_plane_.now(); },
         [this](BackendId id) { return registry_.backend_name(id); },
-        [this](ServiceId id) { return registry_.service_name(id); }});
+        [this](EndpointId id) { return registry_.endpoint_key(id); }});
     tick_timer_.set(setup_.period);
     return {};
 }

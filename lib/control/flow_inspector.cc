@@ -18,8 +18,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t largest_limit = 10'000;
 constexpr std::size_t entries_a_dump = 1024;
 
-std::string protocol_name(const FlowKey& key) {
-    switch (key.protocol) {
+std::string protocol_name(std::uint8_t protocol) {
+    switch (protocol) {
         case 1:
             return "icmp";
         case 6:
@@ -29,7 +29,7 @@ std::string protocol_name(const FlowKey& key) {
         case 58:
             return "icmpv6";
         default:
-            return fmt::format("{}", key.protocol);
+            return fmt::format("{}", protocol);
     }
 }
 
@@ -185,23 +185,26 @@ void FlowInspector::post() {
 void FlowInspector::take(const Worker& worker, std::size_t number) {
     const FlowQuery& query = current_->query;
     for (std::size_t i = 0; i < worker.dump->filled; ++i) {
-        const FlowEntry& entry = worker.dump->entries[i];
+        const FlowRecord& entry = worker.dump->entries[i];
         const std::int32_t left = elapsed(setup_.now(), entry.expires);
         if (left < 0) continue;
-        if (query.source && !query.source->contains(entry.key.source_address())) continue;
-        const std::string service = setup_.service_name(ServiceId{entry.service});
-        const std::string backend = setup_.backend_name(BackendId{entry.backend}).backend;
+        const Registry::EndpointKey endpoint = setup_.endpoint(EndpointId{entry.endpoint});
+        const IpAddress source{entry.client, endpoint.vip.family};
+        if (query.source && !query.source->contains(source)) continue;
+        const auto [service, backend] = setup_.backend_name(BackendId{entry.backend});
         if (!query.service.empty() && service != query.service) continue;
         if (!query.backend.empty() && backend != query.backend) continue;
         if (current_->flows.size() >= query.limit) {
             current_->truncated = true;
             return;
         }
-        current_->flows.push_back({{"protocol", protocol_name(entry.key)},
-                                   {"source", to_string(entry.key.source_address())},
-                                   {"source_port", entry.key.source_port},
-                                   {"destination", to_string(entry.key.destination_address())},
-                                   {"destination_port", entry.key.destination_port},
+        current_->flows.push_back({{"protocol", protocol_name(endpoint.protocol)},
+                                   {"source", to_string(source)},
+                                   {"source_port", entry.client_port},
+                                   {"destination", to_string(endpoint.vip)},
+                                   {"destination_port", endpoint.first_port == endpoint.last_port
+                                                            ? endpoint.first_port
+                                                            : entry.destination_port},
                                    {"service", service},
                                    {"backend", backend},
                                    {"state", state_name(entry.state)},

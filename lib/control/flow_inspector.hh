@@ -42,7 +42,7 @@ public:
         std::vector<FlowMailbox*> mailboxes;  // by worker
         std::function<Tick()> now;
         std::function<Registry::BackendName(BackendId)> backend_name;
-        std::function<std::string(ServiceId)> service_name;
+        std::function<Registry::EndpointKey(EndpointId)> endpoint;
         std::chrono::milliseconds deadline{5000};  // of one question
     };
     explicit FlowInspector(Setup setup);

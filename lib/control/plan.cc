@@ -180,12 +180,13 @@ void plan_dpdk_memory(const Config& config, Plan& plan) {
 
 void plan_process_memory(const Config& config, Plan& plan) {
     const std::uint64_t workers = config.system.worker_lcores.size();
-    const std::uint32_t entries = config.conntrack.entries_per_worker;
     const auto add = [&](std::string purpose, std::uint64_t bytes) {
         plan.memory.push_back({std::move(purpose), bytes, false});
     };
-    add(fmt::format("connection tables: {} x {} entries", workers, entries),
-        workers * FlowTable::footprint(entries));
+    const FlowSizes sizes = flow_sizes(config);
+    add(fmt::format("connection tables: {} x {} IPv4, {} IPv6 and {} port range flows", workers,
+                    sizes.narrow, sizes.wide, sizes.ranges),
+        workers * FlowTable::footprint(sizes));
     add("counters of the workers", workers * sizeof(WorkerTraffic));
     std::uint64_t tables = 0;
     for (const ServiceConfig& service : config.services) {
@@ -225,6 +226,18 @@ void warn_memory(const Config& config, const Plan& plan, std::vector<std::string
 }
 
 }  // namespace
+
+FlowSizes flow_sizes(const Config& config) {
+    bool wide = false, ranges = false;
+    for (const ServiceConfig& service : config.services) {
+        if (service.key.first_port != service.key.last_port) {
+            ranges = true;
+        } else if (service.key.vip.family == Family::v6) {
+            wide = true;
+        }
+    }
+    return {config.conntrack.entries_per_worker, wide, ranges};
+}
 
 Plan make_plan(const Config& config) {
     Plan plan;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/control/config.hh"
+#include "lib/flow/table.hh"
 
 namespace weir {
 
@@ -53,6 +54,10 @@ struct Plan {
 };
 
 Plan make_plan(const Config& config);
+
+// What each worker's connection table takes: [conntrack] entries_per_worker for IPv4, and as many
+// for IPv6 and for services of several ports where the configuration has any, else a sixteenth.
+FlowSizes flow_sizes(const Config& config);
 std::string to_string(const Plan& plan);  // several lines, for --check and the log
 
 inline constexpr unsigned handover_ring_slots = 2048;  // RX or worker -> worker, per pair

@@ -8,6 +8,17 @@
 #include "lib/control/compile.hh"
 
 namespace weir {
+namespace {
+
+bool speaks(const ServiceKey& key, ServiceProtocol protocol) {
+    return key.protocol == protocol || key.protocol == ServiceProtocol::any;
+}
+
+Registry::EndpointKey key_of(const ServiceKey& key, ServiceProtocol protocol) {
+    return {key.vip, static_cast<std::uint8_t>(protocol), key.first_port, key.last_port};
+}
+
+}  // namespace
 
 void Registry::Space::give(const Key& name) {
     if (const auto known = ids.find(name); known != ids.end()) {
@@ -76,7 +87,50 @@ Result<void> Registry::adopt(const Config& config) {
     }
     adopt_next_hops(hops);
     ++adoptions_;
+    adopt_endpoints(config);
     return {};
+}
+
+// Those that are known first, so that none of them is given to another.
+void Registry::adopt_endpoints(const Config& config) {
+    std::vector<EndpointKey> fresh;
+    for (const ServiceConfig& service : config.services) {
+        for (const ServiceProtocol protocol : {ServiceProtocol::tcp, ServiceProtocol::udp}) {
+            if (!speaks(service.key, protocol)) continue;
+            const EndpointKey key = key_of(service.key, protocol);
+            if (const auto known = endpoint_ids_.find(key); known != endpoint_ids_.end()) {
+                endpoints_[index(known->second)].wanted = adoptions_;
+            } else {
+                fresh.push_back(key);
+            }
+        }
+    }
+    for (const EndpointKey& key : fresh)
+        give_endpoint(key);
+}
+
+// There are more numbers than endpoints of all services that a configuration may have.
+void Registry::give_endpoint(const EndpointKey& key) {
+    if (endpoint_ids_.contains(key)) return;  // of another service, too
+    std::size_t id = endpoints_.size();
+    if (id < max_endpoints) {
+        endpoints_.emplace_back();
+    } else {
+        id = static_cast<std::size_t>(
+            std::ranges::min_element(endpoints_, {}, &EndpointSlot::wanted) - endpoints_.begin());
+        endpoint_ids_.erase(endpoints_[id].key);
+    }
+    endpoints_[id] = {key, adoptions_};
+    endpoint_ids_.emplace(key, EndpointId{static_cast<std::uint16_t>(id)});
+}
+
+EndpointId Registry::endpoint(const ServiceKey& key, ServiceProtocol protocol) const {
+    const auto known = endpoint_ids_.find(key_of(key, protocol));
+    return known != endpoint_ids_.end() ? known->second : EndpointId{0};
+}
+
+Registry::EndpointKey Registry::endpoint_key(EndpointId id) const {
+    return index(id) < endpoints_.size() ? endpoints_[index(id)].key : EndpointKey{};
 }
 
 // Precondition: `hops` is sorted.

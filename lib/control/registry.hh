@@ -4,9 +4,11 @@
 // Services and backends: an id that left the configuration is kept until release() is told that no
 // flow names it any more; only then may it be given out again, lowest first. A name that returns
 // before gets its old id back.
-// Next hops: no flow names one, only the tables of one publication do, so ids of those that a
-// configuration no longer needs are given out again at once.
-// Control thread only.
+// Endpoints: what a flow entry says of its destination. A number that left the configuration is
+// given out again only when all others have been, the one that left first; an entry that still
+// named it would hold a backend of its own service, which BackendEntry::service checks. Next hops:
+// no flow names one, only the tables of one publication do, so ids of those that a configuration no
+// longer needs are given out again at once. Control thread only.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +50,18 @@ public:
     // By NextHopId; a free place holds an unspecified address.
     [[nodiscard]] const std::vector<NextHopKey>& next_hops() const noexcept { return next_hops_; }
 
+    // The VIP and ports of a service for one of the protocols that it speaks.
+    struct EndpointKey {
+        IpAddress vip;
+        std::uint8_t protocol = 0;  // 6 or 17
+        std::uint16_t first_port = 0, last_port = 0;
+        auto operator<=>(const EndpointKey&) const = default;
+    };
+    // Of a configured service; 0 when it does not speak `protocol`.
+    [[nodiscard]] EndpointId endpoint(const ServiceKey& key, ServiceProtocol protocol) const;
+    // Configured or left; empty when never given.
+    [[nodiscard]] EndpointKey endpoint_key(EndpointId id) const;
+
     // Names of an id, configured or retired; empty strings when the id is free.
     struct BackendName {
         std::string service, backend;
@@ -88,9 +102,18 @@ private:
 
     [[nodiscard]] Result<void> check(const Config& config,
                                      const std::vector<NextHopKey>& hops) const;
+    void adopt_endpoints(const Config& config);
+    void give_endpoint(const EndpointKey& key);
     void adopt_next_hops(const std::vector<NextHopKey>& hops);
 
+    struct EndpointSlot {
+        EndpointKey key;
+        std::uint64_t wanted = 0;  // adoptions_ when it was last configured
+    };
+
     Space services_, backends_;
+    std::map<EndpointKey, EndpointId> endpoint_ids_;
+    std::vector<EndpointSlot> endpoints_;  // by EndpointId
     std::map<NextHopKey, NextHopId> next_hop_ids_;
     std::vector<NextHopKey> next_hops_;
     std::set<std::uint32_t> free_next_hops_;

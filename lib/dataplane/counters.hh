@@ -59,11 +59,15 @@ struct alignas(64) LcoreCounters {
     void drop(DropReason reason) noexcept { dropped[static_cast<std::size_t>(reason)].add(1); }
 };
 
-// Of one worker: by ServiceId and BackendId. About 4.6 MiB, touched whole at construction so that
+// Of one worker: by ServiceId and BackendId. About 4.8 MiB, touched whole at construction so that
 // no page fault happens in the loop.
 struct WorkerTraffic {
     std::array<TrafficCounters, max_services> services;
     std::array<TrafficCounters, max_backends> backends;
+    // Service of each backend that a flow was given to: an id names no other backend as long as
+    // one of its flows is there. For the owner alone.
+    std::array<std::uint16_t, max_backends> service_of_backend{};
+    static_assert(max_services <= 65'536);
 };
 
 }  // namespace weir

@@ -12,8 +12,8 @@
 namespace weir {
 
 struct FlowDump {
-    std::uint32_t cursor = 0;        // where to go on; the worker moves it
-    std::vector<FlowEntry> entries;  // sized by the asker, at most 4096; filled from the front
+    std::uint32_t cursor = 0;         // where to go on; the worker moves it
+    std::vector<FlowRecord> entries;  // sized by the asker, 8 to 4096; filled from the front
     std::size_t filled = 0;
     bool end = false;  // the whole table was visited
 };

@@ -23,10 +23,9 @@ namespace weir {
 // One per worker; used by that worker's thread alone.
 class Pipeline {
 public:
-    // All three must outlive the pipeline. `secret` is that of the whole instance (see steer.hh).
-    Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
-             const HashSecret& secret) noexcept
-        : flows_(flows), counters_(counters), traffic_(traffic), secret_(secret) {}
+    // All three must outlive the pipeline.
+    Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic) noexcept
+        : flows_(flows), counters_(counters), traffic_(traffic) {}
 
     // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send in
     // place. verdicts.size() >= packets.size(). Counts traffic and flows; the caller counts
@@ -34,15 +33,16 @@ public:
     void process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
                  Tick now) noexcept;
 
-    // Housekeeping: visits `count` entries of the connection table and drops the expired.
-    void sweep(std::uint32_t count, Tick now) noexcept;
+    // Housekeeping: visits `lines` lines of the connection table and drops the expired entries.
+    void sweep(std::uint32_t lines, Tick now) noexcept;
 
 private:
     struct Flow {  // a packet of the burst on its way through the stages
         Parsed parsed;
         const ServiceTable* service = nullptr;  // nullptr: decided already
         FlowKey key;
-        std::uint64_t hash = 0;
+        FlowName name;
+        FlowPlace place;
     };
     struct Choice {  // backend == nullptr: dropped for `reason`
         const BackendEntry* backend = nullptr;
@@ -55,15 +55,13 @@ private:
     // The flow's backend while it may keep it, else one picked by the service's table.
     Choice choose(const Tables& tables, const ServiceTable& service, const Flow& flow,
                   Tick now) noexcept;
-    // The flow now belongs to `backend`; forget() takes an entry out of the counts before that.
-    void remember(FlowEntry& entry, const BackendEntry& backend, const Flow& flow,
-                  const FlowTimeouts& timeouts, Tick now) noexcept;
-    void forget(const FlowEntry& entry) noexcept;
+    // An entry names `backend` now; forget(): it does no longer.
+    void remember(const BackendEntry& backend) noexcept;
+    void forget(std::uint32_t backend) noexcept;
 
     FlowTable& flows_;
     LcoreCounters& counters_;
     WorkerTraffic& traffic_;
-    HashSecret secret_;
     // A member and not a local: its constructor would clear all of it for each burst.
     std::array<Flow, max_burst> burst_{};
 };

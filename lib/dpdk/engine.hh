@@ -44,10 +44,10 @@ struct EnginePort {
 };
 
 struct EngineSetup {
-    std::vector<EnginePort> ports;   // by PortId
-    std::vector<LcorePlan> lcores;   // of the plan; the control lcore may be among them
-    std::uint32_t flow_entries = 0;  // of each worker's connection table
-    HashSecret secret;               // random_hash_secret(), but for tests
+    std::vector<EnginePort> ports;  // by PortId
+    std::vector<LcorePlan> lcores;  // of the plan; the control lcore may be among them
+    FlowSizes flow_sizes{0};        // of each worker's connection table
+    HashSecret secret;              // random_hash_secret(), but for tests
     std::function<rte_mempool*(unsigned node)> pool_on;  // for copies; mbufs of that NUMA node
     rte_mempool* control_pool = nullptr;
     bool hugetlb = true;  // huge pages for connection tables, where there are any

@@ -46,9 +46,9 @@ Result<void> Engine::Builder::check() const {
         if (port.rx_queues == 0 || port.tx_queues == 0)
             return Error{fmt::format("port {} has no RX or no TX queue", port.name)};
     }
-    if (FlowTable::footprint(setup_.flow_entries) == 0)
+    if (FlowTable::footprint(setup_.flow_sizes) == 0)
         return Error{fmt::format("[conntrack] entries_per_worker = {} is out of range (1 .. 2^28)",
-                                 setup_.flow_entries)};
+                                 setup_.flow_sizes.narrow)};
     return {};
 }
 
@@ -73,11 +73,11 @@ Result<void> Engine::Builder::place_lcores() {
         lcore->loop = new (lcore->memory.data())
             LcoreLoop(engine_->publisher_, reader++, engine_->clock_, engine_->stop_);
         if (works) {
-            auto region = NumaRegion::allocate(FlowTable::footprint(setup_.flow_entries), node,
-                                               setup_.hugetlb);
+            auto region =
+                NumaRegion::allocate(FlowTable::footprint(setup_.flow_sizes), node, setup_.hugetlb);
             if (!region) return region.error();
             lcore->flow_memory = std::move(region).value();
-            lcore->flows.emplace(lcore->flow_memory.bytes(), setup_.flow_entries);
+            lcore->flows.emplace(lcore->flow_memory.bytes(), setup_.flow_sizes, setup_.secret);
             lcore->traffic = new (lcore->memory.data() + traffic_at) WorkerTraffic;
         }
         engine_->lcores_.push_back(std::move(lcore));
@@ -175,7 +175,6 @@ void Engine::Builder::equip_worker(Lcore& lcore) {
     step.punt_rings = punt_[worker];
     step.flows = &*lcore.flows;
     step.traffic = lcore.traffic;
-    step.secret = setup_.secret;
     lcore.loop->set_worker(tx_ports(worker), step);
 }
 

@@ -14,7 +14,7 @@ WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
       flows_(*setup.flows),
       counters_(counters),
       tx_(tx),
-      pipeline_(*setup.flows, counters, *setup.traffic, setup.secret),
+      pipeline_(*setup.flows, counters, *setup.traffic),
       punt_(setup.punt_rings, counters) {}
 
 // A packet's way: collected here, decided by the pipeline, gone by one of three doors.
@@ -76,9 +76,8 @@ void WorkerStep::housekeep(Tick now) noexcept {
         // 1/4096 of the table each millisecond. The first call only starts the clock.
         const auto passed =
             swept_ ? static_cast<std::uint32_t>(elapsed(last_sweep_, now)) : std::uint32_t{0};
-        const std::uint64_t due =
-            sweep_due_ + std::uint64_t{passed} * ((flows_.capacity() >> 12) + 1);
-        sweep_due_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(due, flows_.capacity()));
+        const std::uint64_t due = sweep_due_ + std::uint64_t{passed} * ((flows_.lines() >> 12) + 1);
+        sweep_due_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(due, flows_.lines()));
         last_sweep_ = now;
         swept_ = true;
         counters_.flow_entries.set(flows_.size());

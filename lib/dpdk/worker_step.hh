@@ -28,7 +28,6 @@ public:
         PuntStage::Rings punt_rings{};
         FlowTable* flows = nullptr;
         WorkerTraffic* traffic = nullptr;
-        HashSecret secret;
     };
     // What the setup points to, `counters` and `tx` outlive the step. Used by one lcore alone.
     WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx);
@@ -37,14 +36,14 @@ public:
     // input rings, max_burst packets in all. Answers how many it disposed of.
     unsigned run(const Tables& tables, std::span<rte_mbuf* const> kept, Tick now) noexcept;
 
-    // Once a loop, bounded: expires at most sweep_per_loop flows, so that the whole connection
+    // Once a loop, bounded: looks at sweep_per_loop lines, so that the whole connection
     // table is visited every 4 s (and no slower than the loop allows); answers the flow mailbox.
     void housekeep(Tick now) noexcept;
 
     // For the control thread, which asks through it (see inspect.hh).
     [[nodiscard]] FlowMailbox& mailbox() noexcept { return mailbox_; }
 
-    static constexpr std::uint32_t sweep_per_loop = 64;
+    static constexpr std::uint32_t sweep_per_loop = 32;
 
 private:
     unsigned collect(std::span<rte_mbuf* const> kept) noexcept;
@@ -62,7 +61,7 @@ private:
 
     Tick last_sweep_{};
     bool swept_ = false;
-    std::uint32_t sweep_due_ = 0;  // entries to visit
+    std::uint32_t sweep_due_ = 0;  // lines to visit
 
     unsigned dropped_ = 0;
     std::array<rte_mbuf*, max_burst> mbufs_{}, drops_{};

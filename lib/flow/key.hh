@@ -56,6 +56,9 @@ struct FlowWords {
     std::uint64_t source = 0, source_rest = 0, destination = 0, destination_rest = 0;
     std::uint64_t rest = 0;  // source port, destination port, protocol, family
 
+    [[nodiscard]] bool is_v4() const noexcept {
+        return static_cast<std::uint8_t>(rest >> 40) == static_cast<std::uint8_t>(Family::v4);
+    }
     void store(FlowKey& key) const noexcept {
         auto* at = reinterpret_cast<std::byte*>(&key);
         std::memcpy(at, &source, 8);

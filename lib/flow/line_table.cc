@@ -194,6 +194,7 @@ typename LineTable<Format>::Inserted LineTable<Format>::insert(const Name& name,
     bucket.line.put(place.slot(), name.wanted | (displaced ? displaced_bit : 0), value);
     bucket.companion.put(place.slot(), name.rest);
     ++header_->size;
+    ++header_->changes;
     result.place = place;
     return result;
 }

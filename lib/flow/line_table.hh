@@ -38,26 +38,19 @@ inline constexpr std::size_t line_table_header = 64;
 // A key on its way through the table.
 template <typename Format>
 struct LineName {
-    std::uint64_t wanted = 0;  // key word of an entry of it that is not displaced
-    std::uint32_t home = 0;    // line
+    std::uint64_t wanted;  // key word of an entry of it that is not displaced
+    std::uint32_t home;    // line
     [[no_unique_address]] typename Format::Rest rest;
 };
 
 // A slot of the table, or none.
 struct LinePlace {
-    static constexpr std::uint32_t none = 7;  // as slot
-    std::uint32_t code = none;                // line * 8 + slot
+    static constexpr std::uint32_t none = 7, looking = 6;  // as slot; the latter: see look()
+    std::uint32_t code = none;                             // line * 8 + slot
     [[nodiscard]] std::uint32_t line() const noexcept { return code >> 3; }
     [[nodiscard]] unsigned slot() const noexcept { return code & 7; }
     explicit operator bool() const noexcept { return (code & 7) != none; }
     friend bool operator==(LinePlace, LinePlace) = default;
-};
-
-// Which ones of a burst are to be looked for in their alternate lines.
-struct LinePending {
-    static constexpr std::size_t most = 64;
-    std::uint32_t count = 0;
-    std::uint8_t which[most];
 };
 
 template <typename Format>
@@ -81,14 +74,11 @@ public:
     // The entry of `name`, live or expired, or none.
     [[nodiscard]] LinePlace find(const Name& name) const noexcept;
 
-    // find() for a burst of at most LinePending::most, in two stages that leave the caller time
-    // between them: the first looks into the homes and prefetches the alternates of those that need
-    // it, the second looks into these. `places` gets as many results. A place holds until changes()
-    // counts on, a miss until the next insert().
-    void find_homes(std::span<const Name> names, LinePlace* places,
-                    LinePending& pending) const noexcept;
-    void find_alternates(std::span<const Name> names, LinePlace* places,
-                         const LinePending& pending) const noexcept;
+    // find() in two stages, for a burst: look() reads the home, and when the entry may lie in the
+    // alternate, prefetches that and answers a place that find() completes. Both hold until
+    // changes() counts on.
+    [[nodiscard]] LinePlace look(const Name& name) const noexcept;
+    [[nodiscard]] LinePlace find(const Name& name, LinePlace looked) const noexcept;
 
     // A new entry. Precondition: find() just answered none. An expired entry gives its place when
     // there is no other; what it counted for is told. Refused: place is none and nothing changed.
@@ -102,6 +92,7 @@ public:
     // Removes an entry, live or expired.
     void erase(LinePlace place) noexcept;
 
+    [[nodiscard]] FlowLine& line(LinePlace at) const noexcept { return buckets_[at.line()].line; }
     [[nodiscard]] std::uint32_t backend(LinePlace at) const noexcept {
         return line(at).backend(at.slot());
     }
@@ -116,7 +107,7 @@ public:
         line(at).set_time(at.slot(), state, expiry);
     }
 
-    // Counts entries that were moved or removed.
+    // Counts entries that were added, moved or removed.
     [[nodiscard]] std::uint32_t changes() const noexcept { return header_->changes; }
 
     // Visits the next `lines` lines, wrapping round, and removes the expired entries; calls
@@ -157,7 +148,6 @@ private:
     static constexpr std::uint32_t all_slots = (1u << Format::slots) - 1;
     [[nodiscard]] static std::uint32_t line_count(std::uint32_t entries) noexcept;
 
-    [[nodiscard]] FlowLine& line(LinePlace at) const noexcept { return buckets_[at.line()].line; }
     [[nodiscard]] std::uint32_t alternate(std::uint32_t line, std::uint64_t wanted) const noexcept;
     [[nodiscard]] std::uint32_t other_line(std::uint32_t line, unsigned slot) const noexcept;
     [[nodiscard]] LinePlace find_in(std::uint32_t line, std::uint64_t wanted,
@@ -241,36 +231,18 @@ inline LinePlace LineTable<Format>::find(const Name& name) const noexcept {
 }
 
 template <typename Format>
-inline void LineTable<Format>::find_homes(std::span<const Name> names, LinePlace* places,
-                                          LinePending& pending) const noexcept {
-    assert(names.size() <= LinePending::most);
-    std::uint32_t count = 0;  // a local: stores of bytes may alias what is reached by pointers
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        const std::uint32_t home = names[i].home;
-        const LinePlace place = find_in(home, names[i].wanted, names[i]);
-        places[i] = place;
-        // Without a branch: which ones are displaced, nobody can predict.
-        pending.which[count] = static_cast<std::uint8_t>(i);
-        count += static_cast<std::uint32_t>(!place) &
-                 static_cast<std::uint32_t>(buckets_[home].line.displaced() != 0);
-    }
-    pending.count = count;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const Name& name = names[pending.which[i]];
-        const std::uint32_t line = alternate(name.home, name.wanted);
-        places[pending.which[i]] = {line << 3 | LinePlace::none};
-        prefetch_line(line);
-    }
+inline LinePlace LineTable<Format>::look(const Name& name) const noexcept {
+    const LinePlace place = find_in(name.home, name.wanted, name);
+    if (place || buckets_[name.home].line.displaced() == 0) return place;
+    const std::uint32_t line = alternate(name.home, name.wanted);
+    prefetch_line(line);
+    return {line << 3 | LinePlace::looking};
 }
 
 template <typename Format>
-inline void LineTable<Format>::find_alternates(std::span<const Name> names, LinePlace* places,
-                                               const LinePending& pending) const noexcept {
-    for (std::uint32_t i = 0; i < pending.count; ++i) {
-        const Name& name = names[pending.which[i]];
-        LinePlace& place = places[pending.which[i]];
-        place = find_in(place.line(), name.wanted | displaced_bit, name);
-    }
+inline LinePlace LineTable<Format>::find(const Name& name, LinePlace looked) const noexcept {
+    if (looked.slot() != LinePlace::looking) return looked;
+    return find_in(looked.line(), name.wanted | displaced_bit, name);
 }
 
 template <typename Format>

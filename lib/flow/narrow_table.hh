@@ -10,7 +10,7 @@
 namespace weir {
 
 struct NarrowKey {
-    std::uint32_t client = 0;  // address, host byte order
+    std::uint32_t client = 0;  // the four bytes of the address, read as the machine does
     std::uint16_t port = 0;    // of the client, host byte order
     std::uint16_t endpoint = 0;
     friend bool operator==(const NarrowKey&, const NarrowKey&) = default;

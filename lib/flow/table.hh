@@ -1,125 +1,224 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// FlowTable: the connection table of one worker. Exact keys, fixed memory, no allocation after the
-// constructor, bounded probing, lazy expiry plus a bounded sweep.
+// FlowTable: the connections of one worker, in a table for each length of key (line_table.hh says
+// how they work): narrow for IPv4 clients of an endpoint with one port, wide for IPv6 ones, ranges
+// for services of several ports. All lie in one region that the caller owns.
 //
-// A hash names two candidate buckets of one cache line each (eight 16-bit tags and entry numbers);
-// a new flow goes into the emptier one (Azar et al., "Balanced Allocations", SIAM J. Comput. 1999).
-// An entry is one cache line of its own and never moves. Live entries are never evicted: when both
-// buckets are full of live entries, or no entry is free, insert() answers nullptr and the caller
-// goes on statelessly. There are enough buckets that the entries run out first.
-//
-// Memory: one region that the caller owns (huge pages, on the worker's NUMA node), versioned and
-// free of pointers, so that a successor process could map it.
+// Endpoints are numbered by the control plane (control/registry.hh): a VIP, protocol and port or
+// range of ports has one number for as long as an entry can name it.
 // Threads: one worker, nobody else. Other threads ask the worker (see dataplane/inspect.hh).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "lib/flow/key.hh"
-#include "lib/flow/tick.hh"
+#include "lib/flow/narrow_table.hh"
+#include "lib/flow/wide_table.hh"
 
 namespace weir {
 
-// What was seen of the TCP connection, from the client's side alone (replies bypass Weir in the
-// direct-return modes). Other protocols stay in `untracked`.
-enum class FlowState : std::uint8_t {
-    untracked = 0,    // UDP and the like
-    syn = 1,          // one packet seen (a SYN, or the first of a connection older than we)
-    established = 2,  // a later packet without SYN
-    fin = 3           // FIN or RST seen
+// Entries of each table, 1 .. 2^28.
+struct FlowSizes {
+    std::uint32_t narrow = 0, wide = 0, ranges = 0;
+    // All tables of the same size.
+    FlowSizes(std::uint32_t entries) : narrow(entries), wide(entries), ranges(entries) {}
+    // `entries` IPv4 flows; the others as many when they are needed, else a sixteenth, for services
+    // that a reload brings.
+    FlowSizes(std::uint32_t entries, bool needs_wide, bool needs_ranges)
+        : narrow(entries),
+          wide(needs_wide ? entries : entries / 16 + 1),
+          ranges(needs_ranges ? entries : entries / 16 + 1) {}
 };
 
-struct alignas(64) FlowEntry {
-    FlowKey key;
-    std::uint32_t backend = 0;  // stable BackendId
-    Tick expires{};             // dead once now is past it
-    std::uint32_t service = 0;  // stable ServiceId
-    FlowState state = FlowState::untracked;
-    // The table's own, not for callers: whether this place is taken, and the hash that names its
-    // buckets (as long as it is not taken: the next free place).
-    std::uint8_t taken = 0;
-    std::uint64_t hash = 0;
+// A flow on its way through a burst: which table, and its name there. Made by FlowTable::name().
+struct FlowName {
+    enum class Kind : std::uint8_t { narrow, wide, range };
+    union {
+        NarrowTable::Name narrow;
+        WideTable::Name wide;
+        RangeTable::Name range;
+    };
+    Kind kind = Kind::narrow;
+    FlowName() noexcept : range() {}
+    // Bits 0..31 are well mixed; the same for each packet of the flow.
+    [[nodiscard]] std::uint64_t hash() const noexcept {  // the first members are the same in all
+        return (narrow.wanted >> remnant_shift) ^ narrow.home;
+    }
 };
-static_assert(sizeof(FlowEntry) == 64);
+
+// Where find() saw an entry, or none; the table knows whether that is still so.
+struct FlowPlace {
+    FlowName::Kind kind = FlowName::Kind::narrow;
+    LinePlace at;
+    explicit operator bool() const noexcept { return static_cast<bool>(at); }
+};
+
+// An entry as a dump shows it.
+struct FlowRecord {
+    std::array<std::uint8_t, 16> client{};  // IPv4: first 4 bytes
+    std::uint16_t client_port = 0;          // host byte order
+    std::uint16_t destination_port = 0;     // host byte order; 0: the endpoint's one
+    std::uint16_t endpoint = 0;
+    FlowState state = FlowState::untracked;
+    std::uint32_t backend = 0;
+    Tick expires{};  // the last moment of its life
+};
 
 class FlowTable {
 public:
-    // Bytes of the region for `entries` (1 .. 2^28) flows; 0 when out of range. Also the validator.
-    [[nodiscard]] static std::size_t footprint(std::uint32_t entries) noexcept;
+    // Bytes of the region; 0 when a size is out of range. Also the validator.
+    [[nodiscard]] static std::size_t footprint(const FlowSizes& sizes) noexcept;
 
-    // `region`: footprint(entries) bytes, 64-byte aligned, outliving the table. Its content is
+    // `region`: footprint(sizes) bytes, 64-byte aligned, outliving the table. Its content is
     // overwritten. Touches every page.
-    FlowTable(std::span<std::byte> region, std::uint32_t entries) noexcept;
+    FlowTable(std::span<std::byte> region, const FlowSizes& sizes,
+              const HashSecret& secret) noexcept;
 
-    // Asks the cache for both buckets of `hash`; call for the whole burst before find().
-    void prefetch(std::uint64_t hash) const noexcept;
-    // Second stage: prefetches the first entry whose tag matches.
-    void prefetch_entry(std::uint64_t hash) const noexcept;
+    // `key`: of a client's packet to `endpoint`, which has one port unless `several_ports`.
+    [[nodiscard]] FlowName name(const FlowWords& key, std::uint16_t endpoint,
+                                bool several_ports) const noexcept;
+    [[nodiscard]] FlowName name(const FlowKey& key, std::uint16_t endpoint,
+                                bool several_ports) const noexcept {
+        return name(std::bit_cast<FlowWords>(key), endpoint, several_ports);
+    }
 
-    // The live entry of `key`, or nullptr. Expired entries are not found. `hash` = flow_hash(key).
-    [[nodiscard]] FlowEntry* find(const FlowKey& key, std::uint64_t hash, Tick now) noexcept;
+    // For a burst, each over all its flows: prefetch() asks for the line; look() reads it and asks
+    // for the other one where there is need; find() answers. `looked`: what look() said, and
+    // changes() as it was before.
+    void prefetch(const FlowName& name) const noexcept;
+    [[nodiscard]] FlowPlace look(const FlowName& name) const noexcept;
+    [[nodiscard]] FlowPlace find(const FlowName& name, FlowPlace looked,
+                                 std::uint32_t changes) const noexcept;
+    // Counts what adds, moves or removes entries.
+    [[nodiscard]] std::uint32_t changes() const noexcept;
+    // All at once. The entry may have expired.
+    [[nodiscard]] FlowPlace find(const FlowName& name) const noexcept;
 
-    // A new entry with `key` set, and backend, service, state and expires for the caller to fill at
-    // once. Precondition: find() just answered nullptr for it. nullptr: full. An expired entry is
-    // reused when it has the same key, or when no other place is left; what it counted for is told.
+    [[nodiscard]] std::uint32_t backend(FlowPlace at) const noexcept {
+        return line(at).backend(at.at.slot());
+    }
+    [[nodiscard]] FlowState state(FlowPlace at) const noexcept {
+        return line(at).state(at.at.slot());
+    }
+    [[nodiscard]] bool is_live(FlowPlace at, Tick now) const noexcept {
+        return !is_past(line(at).expiry(at.at.slot()), now);
+    }
+    void set(FlowPlace at, std::uint32_t backend, FlowState state, Tick expires) noexcept {
+        line(at).set(at.at.slot(), {backend, state, expiry_of(expires)});
+    }
+    void set_time(FlowPlace at, FlowState state, Tick expires) noexcept {
+        line(at).set_time(at.at.slot(), state, expiry_of(expires));
+    }
+
+    // As LineTable::insert(). Precondition: find() just answered none.
     struct Inserted {
-        FlowEntry* entry = nullptr;
+        bool done = false;
         bool replaced = false;  // an expired flow gave its place:
-        std::uint32_t old_backend = 0, old_service = 0;
+        std::uint32_t old_backend = 0;
     };
-    [[nodiscard]] Inserted insert(const FlowKey& key, std::uint64_t hash, Tick now) noexcept;
+    [[nodiscard]] Inserted insert(const FlowName& name, std::uint32_t backend, FlowState state,
+                                  Tick expires, Tick now) noexcept;
 
-    // Removes an entry that find(), insert() or sweep() gave, live or expired.
-    void erase(FlowEntry* entry) noexcept;
-
-    // Visits the next `count` entries (of those ever used, wrapping round) and removes the expired
-    // ones; calls expired(const FlowEntry&) for each before. Returns how many were removed.
+    // Visits the next `count` lines of all tables, wrapping round, and removes the expired entries;
+    // calls expired(backend) for each. Returns how many were removed.
     template <typename Expired>
     std::uint32_t sweep(std::uint32_t count, Tick now, Expired&& expired) noexcept {
         std::uint32_t removed = 0;
-        for (std::uint32_t i = 0; i < count; ++i) {
-            FlowEntry* entry = sweep_next();
-            if (entry == nullptr || elapsed(entry->expires, now) <= 0) continue;
-            expired(static_cast<const FlowEntry&>(*entry));
-            erase(entry);
-            ++removed;
+        const auto part = [&](auto& table, std::uint32_t first) {
+            if (count == 0 || sweep_next_ < first || sweep_next_ >= first + table.lines()) return;
+            const std::uint32_t rest = first + table.lines() - sweep_next_;
+            const std::uint32_t visits = count < rest ? count : rest;
+            removed += table.sweep(visits, now, expired);
+            sweep_next_ += visits;
+            count -= visits;
+        };
+        count = count < lines() ? count : lines();
+        while (count != 0) {
+            part(narrow_, 0);
+            part(wide_, narrow_.lines());
+            part(ranges_, narrow_.lines() + wide_.lines());
+            if (sweep_next_ == lines()) sweep_next_ = 0;
         }
         return removed;
     }
 
-    // Live entries, in table order, from `cursor` on (0 at first): copies at most out.size(), looks
-    // at no more than 4 * out.size() places, returns how many were copied and moves the cursor;
-    // capacity() when the end is reached.
-    std::size_t copy(std::uint32_t& cursor, std::span<FlowEntry> out, Tick now) const noexcept;
+    // Live entries in table order, from line `cursor` on (0 at first): copies at most out.size(),
+    // looks at no more than as many lines, returns how many were copied and moves the cursor;
+    // lines() when the end is reached. Less than a line's worth of room (5): may copy none.
+    std::size_t copy(std::uint32_t& cursor, std::span<FlowRecord> out, Tick now) const noexcept;
 
     [[nodiscard]] std::uint32_t size() const noexcept;      // entries in use, expired ones included
-    [[nodiscard]] std::uint32_t capacity() const noexcept;  // as given to the constructor
+    [[nodiscard]] std::uint32_t capacity() const noexcept;  // IPv4 flows: FlowSizes::narrow
+    [[nodiscard]] std::uint32_t lines() const noexcept {    // of all tables
+        return narrow_.lines() + wide_.lines() + ranges_.lines();
+    }
 
 private:
-    // The next place of the sweep: its entry when taken, else nullptr.
-    FlowEntry* sweep_next() noexcept;
+    FlowLine& line(FlowPlace at) const noexcept {
+        if (at.kind == FlowName::Kind::narrow) return narrow_.line(at.at);
+        return at.kind == FlowName::Kind::wide ? wide_.line(at.at) : ranges_.line(at.at);
+    }
+    // Calls `use` with the table of the name's kind and the name there.
+    template <typename Use>
+    static decltype(auto) with(auto& self, const FlowName& name, Use&& use) noexcept {
+        if (name.kind == FlowName::Kind::narrow) return use(self.narrow_, name.narrow);
+        if (name.kind == FlowName::Kind::wide) return use(self.wide_, name.wide);
+        return use(self.ranges_, name.range);
+    }
 
-    struct Header;
-    struct Bucket;
-    // Where a hash may lie (see buckets.hh).
-    struct Place {
-        Bucket* first;
-        Bucket* second;
-        std::uint16_t tag;
-    };
-    [[nodiscard]] Place place_of(std::uint64_t hash) const noexcept;
-    // Slots 0..7 are those of place.first, 8..15 those of place.second.
-    [[nodiscard]] FlowEntry* entry_at(const Place& place, unsigned slot) const noexcept;
-    [[nodiscard]] FlowEntry* find_expired(const Place& place, const FlowKey& key,
-                                          Tick now) const noexcept;
-    [[nodiscard]] FlowEntry* take_free() noexcept;
-
-    Header* header_ = nullptr;
-    Bucket* buckets_ = nullptr;
-    FlowEntry* entries_ = nullptr;
-    std::uint32_t bucket_count_ = 0;
+    NarrowTable narrow_;
+    WideTable wide_;
+    RangeTable ranges_;
+    std::uint32_t sweep_next_ = 0;
 };
+
+inline FlowName FlowTable::name(const FlowWords& key, std::uint16_t endpoint,
+                                bool several_ports) const noexcept {
+    FlowName name;
+    const auto port = static_cast<std::uint16_t>(key.rest);
+    if (key.is_v4() && !several_ports) [[likely]] {
+        name.narrow = narrow_.name({static_cast<std::uint32_t>(key.source), port, endpoint});
+    } else if (!several_ports) {
+        name.kind = FlowName::Kind::wide;
+        name.wide = wide_.name({{key.source, key.source_rest}, port, endpoint});
+    } else {
+        name.kind = FlowName::Kind::range;
+        name.range = ranges_.name({{key.source, key.source_rest},
+                                   port,
+                                   static_cast<std::uint16_t>(key.rest >> 16),
+                                   endpoint,
+                                   static_cast<std::uint8_t>(key.rest >> 32)});
+    }
+    return name;
+}
+
+inline void FlowTable::prefetch(const FlowName& name) const noexcept {
+    with(*this, name, [](const auto& table, const auto& own) { table.prefetch(own); });
+}
+
+inline FlowPlace FlowTable::look(const FlowName& name) const noexcept {
+    return {name.kind,
+            with(*this, name, [](const auto& table, const auto& own) { return table.look(own); })};
+}
+
+inline FlowPlace FlowTable::find(const FlowName& name) const noexcept {
+    return {name.kind,
+            with(*this, name, [](const auto& table, const auto& own) { return table.find(own); })};
+}
+
+inline FlowPlace FlowTable::find(const FlowName& name, FlowPlace looked,
+                                 std::uint32_t changes_then) const noexcept {
+    if (changes() != changes_then) [[unlikely]]
+        return find(name);
+    return {name.kind, with(*this, name, [&](const auto& table, const auto& own) {
+                return table.find(own, looked.at);
+            })};
+}
+
+inline std::uint32_t FlowTable::changes() const noexcept {
+    return narrow_.changes() + wide_.changes() + ranges_.changes();
+}
 
 }  // namespace weir

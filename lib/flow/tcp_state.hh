@@ -4,11 +4,18 @@
 
 #include <cstdint>
 
-#include "lib/flow/table.hh"
-
 namespace weir {
 
-struct FlowTimeouts {  // milliseconds, 1 .. 2^31-1
+// What was seen of the TCP connection, from the client's side alone (replies bypass Weir in the
+// direct-return modes). Other protocols stay in `untracked`.
+enum class FlowState : std::uint8_t {
+    untracked = 0,    // UDP and the like
+    syn = 1,          // one packet seen (a SYN, or the first of a connection older than we)
+    established = 2,  // a later packet without SYN
+    fin = 3           // FIN or RST seen
+};
+
+struct FlowTimeouts {  // milliseconds, 1 .. longest_timeout of expiry.hh
     std::uint32_t tcp_syn = 30'000, tcp_established = 900'000, tcp_fin = 30'000, udp = 60'000,
                   icmp = 10'000;
 };

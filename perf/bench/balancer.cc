@@ -113,13 +113,20 @@ std::uint16_t Setting::backend_of(std::span<const std::uint8_t> frame) const {
     return maglev_lookup(match.service->slots, slot_hash(key, tables_->hash_seed));
 }
 
+namespace {
+// There are services of both families, with one port each.
+FlowSizes sizes_of(std::uint32_t entries) {
+    return {entries, true, false};
+}
+}  // namespace
+
 Balancer::Balancer(const Setting& setting, std::span<std::byte> memory, std::uint32_t entries)
     : setting_(setting),
-      table_(memory, entries),
-      pipeline_(table_, counters_, *traffic_, secret_) {}
+      table_(memory, sizes_of(entries), secret_),
+      pipeline_(table_, counters_, *traffic_) {}
 
 std::size_t Balancer::footprint(std::uint32_t entries) {
-    return FlowTable::footprint(entries);
+    return FlowTable::footprint(sizes_of(entries));
 }
 
 std::uint64_t Balancer::parse_only(std::span<const Packet> packets) const noexcept {
@@ -136,22 +143,27 @@ std::uint64_t Balancer::classify_only(std::span<const Packet> packets) const noe
     return found;
 }
 
-void Balancer::hash_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept {
+void Balancer::name_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept {
     for (std::size_t i = 0; i < packets.size(); ++i) {
         sorted[i].key = flow_key(packets[i].data, sorted[i].packet.parsed);
-        sorted[i].hash = flow_hash(sorted[i].key, secret_);
+        const ServiceTable& service = *sorted[i].packet.service;
+        sorted[i].name = table_.name(
+            sorted[i].key, static_cast<std::uint16_t>(service.endpoint(sorted[i].key.protocol)),
+            service.several_ports());
     }
 }
 
 std::uint64_t Balancer::lookup_only(std::span<const Sorted> sorted, Tick now) noexcept {
     for (const Sorted& one : sorted)
-        table_.prefetch(one.hash);
-    for (const Sorted& one : sorted)
-        table_.prefetch_entry(one.hash);
+        table_.prefetch(one.name);
+    const std::uint32_t changes = table_.changes();
+    std::array<FlowPlace, max_burst> places;
+    for (std::size_t i = 0; i < sorted.size(); ++i)
+        places[i] = table_.look(sorted[i].name);
     std::uint64_t found = 0;
-    for (const Sorted& one : sorted) {
-        const FlowEntry* entry = table_.find(one.key, one.hash, now);
-        found += entry != nullptr ? entry->backend + 1 : 0;
+    for (std::size_t i = 0; i < sorted.size(); ++i) {
+        const FlowPlace place = table_.find(sorted[i].name, places[i], changes);
+        found += place && table_.is_live(place, now) ? table_.backend(place) + 1 : 0;
     }
     return found;
 }
@@ -160,7 +172,7 @@ void Balancer::forward_only(std::span<const Sorted> sorted,
                             std::span<Packet> packets) const noexcept {
     for (std::size_t i = 0; i < packets.size(); ++i)
         (void)forward(setting_.tables(), *sorted[i].backend, sorted[i].packet.parsed,
-                      sorted[i].hash, packets[i]);
+                      sorted[i].name.hash(), packets[i]);
 }
 
 void Balancer::count_only(std::span<const Sorted> sorted) noexcept {
@@ -177,7 +189,7 @@ void Balancer::sort(std::span<const Packet> packets, std::span<Sorted> sorted) c
     for (std::size_t i = 0; i < packets.size(); ++i) {
         sorted[i].packet = classify(setting_.tables(), packets[i]);
         const ServiceTable& service = *sorted[i].packet.service;
-        hash_only(packets.subspan(i, 1), sorted.subspan(i, 1));
+        name_only(packets.subspan(i, 1), sorted.subspan(i, 1));
         sorted[i].backend = &service.seats[maglev_lookup(
             service.slots, slot_hash(sorted[i].key, setting_.tables().hash_seed))];
     }

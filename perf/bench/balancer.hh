@@ -46,7 +46,7 @@ private:
 struct Sorted {
     Classified packet;
     FlowKey key;
-    std::uint64_t hash = 0;
+    FlowName name;
     const BackendEntry* backend = nullptr;
 };
 
@@ -65,7 +65,7 @@ public:
     // the compiler does not leave them out.
     [[nodiscard]] std::uint64_t parse_only(std::span<const Packet> packets) const noexcept;
     [[nodiscard]] std::uint64_t classify_only(std::span<const Packet> packets) const noexcept;
-    void hash_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept;
+    void name_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept;
     [[nodiscard]] std::uint64_t lookup_only(std::span<const Sorted> sorted, Tick now) noexcept;
     void forward_only(std::span<const Sorted> sorted, std::span<Packet> packets) const noexcept;
     void count_only(std::span<const Sorted> sorted) noexcept;
@@ -74,10 +74,10 @@ public:
 
 private:
     const Setting& setting_;
+    HashSecret secret_ = random_hash_secret();
     FlowTable table_;
     LcoreCounters counters_;
     std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
-    HashSecret secret_ = random_hash_secret();
     Pipeline pipeline_;
 };
 

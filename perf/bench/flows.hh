@@ -4,6 +4,7 @@
 // table is asked here, so that a change of its interface is followed in one place.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -15,8 +16,8 @@ namespace weir::bench {
 
 // What the pipeline knows of a packet before it looks into the table.
 struct Asked {
+    FlowName name;
     FlowKey key;
-    std::uint64_t hash = 0;
     std::uint32_t flow = 0;
 };
 
@@ -26,7 +27,7 @@ public:
     Flows(Family family, std::uint32_t flows);
 
     // Bytes of the table with this room.
-    [[nodiscard]] std::size_t bytes() const noexcept { return FlowTable::footprint(flows_); }
+    [[nodiscard]] std::size_t bytes() const noexcept { return FlowTable::footprint(sizes()); }
     [[nodiscard]] std::uint32_t held() const noexcept { return table_.size(); }
     // Flow numbers beyond `flows` are flows that were never inserted: other keys, same pattern.
     [[nodiscard]] Asked ask(std::uint32_t flow) const noexcept;
@@ -42,11 +43,15 @@ public:
     }
 
 private:
+    [[nodiscard]] FlowSizes sizes() const noexcept;
+    std::uint32_t look(std::span<const Asked> burst) noexcept;
+
     Family family_;
     std::uint32_t flows_;
+    HashSecret secret_ = random_hash_secret();
     Region memory_;
     FlowTable table_;
-    HashSecret secret_ = random_hash_secret();
+    std::array<FlowPlace, 64> places_{};  // of a burst
 };
 
 }  // namespace weir::bench

@@ -133,7 +133,7 @@ void Bed::time_stages(Report& report) {
         sink_ = balancer_.classify_only(burst(first, count));
     });
     time_stage(report, "key and hash", [&](std::size_t first, std::size_t count) {
-        balancer_.hash_only(burst(first, count), sorted(first, count));
+        balancer_.name_only(burst(first, count), sorted(first, count));
     });
     time_stage(report, "flow lookup", [&](std::size_t first, std::size_t count) {
         sink_ = balancer_.lookup_only(sorted(first, count), now_);

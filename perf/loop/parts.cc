@@ -15,7 +15,7 @@ Result<std::unique_ptr<WorkerState>> WorkerState::make(const Stage& stage) {
     auto memory = NumaRegion::allocate(FlowTable::footprint(stage.entries), 0, stage.huge);
     if (!memory) return memory.error();
     state->memory = std::move(memory).value();
-    state->flows.emplace(state->memory.bytes(), stage.entries);
+    state->flows.emplace(state->memory.bytes(), stage.entries, Scene::secret());
     state->tables = stage.scene.tables();
     return state;
 }
@@ -51,7 +51,6 @@ void StepsRunner::forward(std::size_t) noexcept {
     WorkerStep::Setup work;
     work.flows = &*state_->flows;
     work.traffic = state_->traffic.get();
-    work.secret = Scene::secret();
     WorkerStep worker(work, counters, tx);
 
     const TickClock clock;
@@ -89,7 +88,7 @@ ProcessRunner::ProcessRunner(std::string name, const Stage& stage, unsigned lcor
 
 void ProcessRunner::forward(std::size_t) noexcept {
     LcoreCounters& counters = state_->counters;
-    Pipeline pipeline(*state_->flows, counters, *state_->traffic, Scene::secret());
+    Pipeline pipeline(*state_->flows, counters, *state_->traffic);
     const std::uint16_t device = stage_.port.device();
     const TickClock clock;
     std::array<rte_mbuf*, rx_burst> mbufs;

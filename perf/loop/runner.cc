@@ -69,7 +69,7 @@ Result<std::unique_ptr<Runner>> EngineRunner::make(std::string name, const Stage
     port.tx_queues = stage.port.queues();
     setup.ports = {port};
     setup.lcores = std::move(lcores);
-    setup.flow_entries = stage.entries;
+    setup.flow_sizes = stage.entries;
     setup.secret = Scene::secret();
     setup.pool_on = [pool = stage.pool](unsigned) { return pool; };
     setup.control_pool = stage.control_pool;

@@ -82,10 +82,10 @@ private:
     static constexpr std::uint32_t entries = 4096;
     std::unique_ptr<const Tables> tables_ = tables_of(packet_configuration({}));
     std::vector<Line> memory_ = std::vector<Line>(FlowTable::footprint(entries) / sizeof(Line) + 1);
-    FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries};
+    FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries, HashSecret{{1, 2, 3, 4}}};
     LcoreCounters counters_;
     std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
-    Pipeline pipeline_{flows_, counters_, *traffic_, HashSecret{{1, 2, 3, 4}}};
+    Pipeline pipeline_{flows_, counters_, *traffic_};
 };
 
 }  // namespace

@@ -144,7 +144,7 @@ TEST_CASE("config: wrong values of [conntrack], [health] and [api]", "[config]")
         {"[api]", "[conntrack]\ntimeout = { udp = \"25d\" }\n[api]",
          "46:19: 'udp' must be a duration like \"500ms\", \"2s\", \"15m\" or \"1h\", not \"25d\""},
         {"[api]", "[conntrack]\ntimeout = { udp = \"600h\" }\n[api]",
-         "46:19: 'udp' must be from \"1ms\" to \"2147483647ms\", not \"600h\""},
+         "46:19: 'udp' must be from \"1ms\" to \"36h\", not \"600h\""},
         {"type = \"http\"", "type = \"https\"",
          "22:8: type = \"https\" is not built yet; this version has tcp and http"},
         {"type = \"http\"", "type = \"tcp\"",

@@ -22,23 +22,18 @@ constexpr std::uint32_t entries = 4096;
 struct FakeWorker {
     std::unique_ptr<std::byte, void (*)(void*)> memory{
         static_cast<std::byte*>(std::aligned_alloc(64, FlowTable::footprint(entries))), std::free};
-    FlowTable table{{memory.get(), FlowTable::footprint(entries)}, entries};
+    FlowTable table{{memory.get(), FlowTable::footprint(entries)}, entries, {{1, 2, 3, 4}}};
     FlowMailbox mailbox;
     bool serves = true;
 
     void add(const std::string& source, std::uint16_t port, std::uint32_t backend) {
         FlowKey key;
         key.source = parse_ip(source)->bytes;
-        key.destination = parse_ip("203.0.113.10")->bytes;
         key.source_port = port;
-        key.destination_port = 443;
-        key.protocol = 6;
-        const auto inserted = table.insert(key, flow_hash(key, {{1, 2, 3, 4}}), now);
-        REQUIRE(inserted.entry != nullptr);
-        inserted.entry->backend = backend;
-        inserted.entry->service = 1;
-        inserted.entry->state = FlowState::established;
-        inserted.entry->expires = now + 5000;
+        REQUIRE(
+            table
+                .insert(table.name(key, 7, false), backend, FlowState::established, now + 5000, now)
+                .done);
     }
 };
 
@@ -65,8 +60,9 @@ struct Fixture {
         setup.backend_name = [](BackendId id) -> Registry::BackendName {
             return {"web", fmt::format("b{}", index(id))};
         };
-        setup.service_name = [](ServiceId id) {
-            return index(id) == 1 ? std::string("web") : std::string("other");
+        setup.endpoint = [](EndpointId id) -> Registry::EndpointKey {
+            if (index(id) != 7) return {};
+            return {*parse_ip("203.0.113.10"), 6, 443, 443};
         };
         setup.deadline = deadline;
         inspector = std::make_unique<FlowInspector>(std::move(setup));
@@ -127,7 +123,7 @@ TEST_CASE("flows: every flow of every worker is listed once, with its words", "[
                                                     {"service", "web"},
                                                     {"backend", "b3"},
                                                     {"state", "established"},
-                                                    {"expires_ms", 5000},
+                                                    {"expires_ms", 5055},
                                                     {"worker", "worker0"}});
 }
 
@@ -174,7 +170,8 @@ TEST_CASE("flows: what a worker still held for an old question is not part of th
     f.hangs_later = true;
     const json part = f.answer(limit(10'000));
     CHECK(part["silent_workers"].size() == 1);
-    CHECK(part["flows"].size() == 1024);
+    CHECK(part["flows"].size() > 1024 - line_slots);  // of 1024, which a line may overshoot
+    CHECK(part["flows"].size() <= 1024);
     f.hangs_later = false;
     f.ask(limit(10'000));
     REQUIRE(f.loop.until([&] { return f.inspector->waiting() == 0; }));

@@ -138,6 +138,25 @@ TEST_CASE("plan: buffers cover what descriptors and rings hold; a smaller wish i
     CHECK(make_plan(config).mbufs >= 8192);
 }
 
+TEST_CASE("plan: the tables for IPv6 and port ranges are large where they are needed", "[plan]") {
+    Config config = two_ports();
+    ServiceConfig service;
+    service.key = {*parse_ip("203.0.113.1"), ServiceProtocol::any, 80, 80};
+    config.services = {service};
+    const std::uint32_t all = config.conntrack.entries_per_worker;
+    CHECK(flow_sizes(config).narrow == all);
+    CHECK(flow_sizes(config).wide == all / 16 + 1);
+    CHECK(flow_sizes(config).ranges == all / 16 + 1);
+    service.key.vip = *parse_ip("2001:db8::1");
+    config.services.push_back(service);
+    CHECK(flow_sizes(config).wide == all);
+    CHECK(flow_sizes(config).ranges == all / 16 + 1);
+    service.key.last_port = 81;
+    config.services = {service};
+    CHECK(flow_sizes(config).wide == all / 16 + 1);
+    CHECK(flow_sizes(config).ranges == all);
+}
+
 TEST_CASE("plan: memory by purpose adds up", "[plan]") {
     Config config = two_ports();
     const Plan plan = make_plan(config);
@@ -148,7 +167,7 @@ TEST_CASE("plan: memory by purpose adds up", "[plan]") {
     CHECK(plan.dpdk_bytes - dpdk < (2u << 20));
     CHECK(plan.dpdk_bytes % (2u << 20) == 0);
     CHECK(plan.process_bytes == process);
-    CHECK(bytes_of(plan, "connection tables") == 2 * FlowTable::footprint(1'048'576));
+    CHECK(bytes_of(plan, "connection tables") == 2 * FlowTable::footprint(flow_sizes(config)));
     CHECK(bytes_of(plan, "counters") == 2 * sizeof(WorkerTraffic));
     const std::uint64_t pool = bytes_of(plan, "on each NUMA node");
     CHECK(pool > std::uint64_t{plan.mbufs} * (plan.mbuf_room + 128 + 64));

@@ -93,6 +93,56 @@ TEST_CASE("registry: a service is freed after the last of its backends", "[contr
     CHECK(registry.service("ab").has_value());
 }
 
+TEST_CASE("registry: endpoints are numbered by VIP, protocol and ports", "[control]") {
+    Registry registry;
+    ServiceConfig web = service("web", 1, 2), dns = service("dns", 2, 2);
+    web.key.protocol = ServiceProtocol::tcp;
+    dns.key.protocol = ServiceProtocol::any;
+    REQUIRE(registry.adopt(with({web, dns})).ok());
+    const EndpointId tcp = registry.endpoint(web.key, ServiceProtocol::tcp);
+    const EndpointId dns_tcp = registry.endpoint(dns.key, ServiceProtocol::tcp),
+                     dns_udp = registry.endpoint(dns.key, ServiceProtocol::udp);
+    CHECK(std::set{tcp, dns_tcp, dns_udp}.size() == 3);
+    CHECK(registry.endpoint_key(dns_udp).vip == dns.key.vip);
+    CHECK(registry.endpoint_key(dns_udp).protocol == 17);
+    CHECK(registry.endpoint_key(dns_udp).first_port == dns.key.first_port);
+
+    // Another name and other backends: the same endpoint. Another port: another, and the old one
+    // keeps its number, as flows may name it.
+    ServiceConfig renamed = web, moved = dns;
+    renamed.name = "www";
+    moved.key.first_port = moved.key.last_port = 5353;
+    REQUIRE(registry.adopt(with({moved, renamed})).ok());
+    CHECK(registry.endpoint(renamed.key, ServiceProtocol::tcp) == tcp);
+    CHECK_FALSE(std::set{tcp, dns_tcp, dns_udp}.contains(
+        registry.endpoint(moved.key, ServiceProtocol::udp)));
+    CHECK(registry.endpoint_key(dns_udp).first_port == dns.key.first_port);
+    REQUIRE(registry.adopt(with({dns})).ok());
+    CHECK(registry.endpoint(dns.key, ServiceProtocol::udp) == dns_udp);
+}
+
+TEST_CASE("registry: an endpoint that left gives its number last of all", "[control]") {
+    Registry registry;
+    ServiceConfig kept = service("kept", 1, 1), moving = service("moving", 2, 1);
+    kept.key.protocol = moving.key.protocol = ServiceProtocol::tcp;
+    REQUIRE(registry.adopt(with({kept, moving})).ok());
+    const EndpointId first = registry.endpoint(kept.key, ServiceProtocol::tcp);
+    std::set<EndpointId> given{first, registry.endpoint(moving.key, ServiceProtocol::tcp)};
+    for (std::uint32_t round = 0; given.size() < max_endpoints; ++round) {
+        REQUIRE(round < max_endpoints);
+        moving.key.first_port = moving.key.last_port = static_cast<std::uint16_t>(round);
+        moving.key.vip.bytes[3] = static_cast<std::uint8_t>(round >> 16);
+        moving.key.vip.bytes[2] = 77;
+        REQUIRE(registry.adopt(with({kept, moving})).ok());
+        const EndpointId id = registry.endpoint(moving.key, ServiceProtocol::tcp);
+        REQUIRE(given.insert(id).second);
+    }
+    moving.key.vip.bytes[2] = 78;
+    REQUIRE(registry.adopt(with({kept, moving})).ok());
+    CHECK(registry.endpoint(moving.key, ServiceProtocol::tcp) == EndpointId{1});  // left first
+    CHECK(registry.endpoint(kept.key, ServiceProtocol::tcp) == first);
+}
+
 TEST_CASE("registry: bounds refuse whole and change nothing", "[control]") {
     const auto huge = [](const std::string& name, std::size_t count) {
         ServiceConfig s = service(name, 1, 0);

@@ -78,7 +78,7 @@ struct Worker1 {
     explicit Worker1(std::uint32_t entries = 1024)
         : memory(FlowTable::footprint(entries) / sizeof(Line) + 1),
           table(std::as_writable_bytes(std::span(memory)).first(FlowTable::footprint(entries)),
-                entries) {}
+                entries, {{11, 22, 33, 44}}) {}
 
     // Runs one frame of exactly this size (plus headroom) and answers its verdict; the frame as it
     // left is in `sent`.
@@ -103,8 +103,7 @@ struct Worker1 {
     FlowTable table;
     LcoreCounters counters;
     std::unique_ptr<WorkerTraffic> traffic = std::make_unique<WorkerTraffic>();
-    HashSecret secret{{11, 22, 33, 44}};
-    Pipeline pipeline{table, counters, *traffic, secret};
+    Pipeline pipeline{table, counters, *traffic};
     Bytes sent;
 };
 

@@ -30,7 +30,7 @@ TEST_CASE("a flow dump in pieces gives every flow once", "[dataplane][inspect]")
         }
         REQUIRE(done == &dump);
         for (std::size_t i = 0; i < dump.filled; ++i)
-            CHECK(ports.insert(dump.entries[i].key.source_port).second);
+            CHECK(ports.insert(dump.entries[i].client_port).second);
         REQUIRE(++rounds < 100);
     }
     CHECK(ports.size() == 1000);

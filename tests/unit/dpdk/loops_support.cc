@@ -215,7 +215,7 @@ Rig::Rig(const RigOptions& options) : pool(options.mbufs), tables(make_tables(op
         else
             setup.lcores.push_back({.lcore = lcore++, .cpu = 0, .worker = static_cast<int>(i)});
     }
-    setup.flow_entries = options.flow_entries;
+    setup.flow_sizes = options.flow_entries;
     setup.secret = {{11, 22, 33, 44}};
     setup.pool_on = [this](unsigned) { return pool.pool; };
     setup.control_pool = pool.pool;

@@ -228,32 +228,26 @@ TEMPLATE_TEST_CASE("lines: room is not lost by a long life", "[flow][property]",
     CHECK(table.size() == entries);
 }
 
-TEMPLATE_TEST_CASE("lines: a burst finds what single lookups find", "[flow][property]",
-                   ALL_TABLES) {
+TEMPLATE_TEST_CASE("lines: two stages find what one finds", "[flow][property]", ALL_TABLES) {
     constexpr std::uint32_t entries = 4000;
     LinesInMemory<TestType> memory(entries);
     TestType& table = memory.table;
     for (std::uint32_t n = 0; n < entries; ++n)
         REQUIRE(add(table, n, n, start, 1000));
-    std::mt19937 random(5);
-    std::size_t pended = 0;
-    for (int round = 0; round < 5000; ++round) {
-        std::array<typename TestType::Name, LinePending::most> names;
-        std::array<LinePlace, LinePending::most> places;
-        const std::size_t count = random() % (names.size() + 1);
-        for (std::size_t i = 0; i < count; ++i) {
-            names[i] = table.name(nth<TestType>(static_cast<std::uint32_t>(random() % 6000)));
-            table.prefetch(names[i]);
-        }
-        LinePending pending;
-        table.find_homes({names.data(), count}, places.data(), pending);
-        table.find_alternates({names.data(), count}, places.data(), pending);
-        pended += pending.count;
-        for (std::size_t i = 0; i < count; ++i)
-            REQUIRE((places[i] ? places[i] : LinePlace{}) ==
-                    (table.find(names[i]) ? table.find(names[i]) : LinePlace{}));
+    std::size_t looking = 0;
+    for (std::uint32_t n = 0; n < 2 * entries; ++n) {
+        const auto name = table.name(nth<TestType>(n));
+        table.prefetch(name);
+        const LinePlace looked = table.look(name), found = table.find(name);
+        looking += looked.slot() == LinePlace::looking;
+        const LinePlace place = table.find(name, looked);
+        REQUIRE(static_cast<bool>(place) == (n < entries));
+        if (place) REQUIRE(place == found);
     }
-    CHECK(pended > 5000);
+    CHECK(looking > 500);
+    const std::uint32_t before = table.changes();
+    table.erase(get(table, 1));
+    CHECK(table.changes() != before);
 }
 
 TEMPLATE_TEST_CASE("lines: the sweep visits all in turn, a bounded number a call", "[flow]",

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "lib/flow/tcp_state.hh"
+#include "lib/wire/parse.hh"
 
 namespace weir {
 
