@@ -112,7 +112,7 @@ template <typename Stretch>
     };
     (void)one();
     const auto quiet = [&] { return std::ranges::count_if(windows, &Window::quiet); };
-    while (quiet() < plan.windows && windows.size() < std::size_t{3} * plan.windows)
+    while (quiet() < plan.windows && windows.size() < 3 * static_cast<std::size_t>(plan.windows))
         windows.push_back(one());
     return windows;
 }

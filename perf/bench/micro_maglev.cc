@@ -102,6 +102,7 @@ private:
             watch.stop(1);
             sink = slots[slots.size() / 2];
         }));
+        (void)sink;
         return scaled(cycles, 1e-6 / cycles_per_ns());
     }
 

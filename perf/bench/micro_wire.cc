@@ -50,7 +50,7 @@ void measure_wire(const Options& options, Report& report) {
     report.add(group, "tunnel header", {{"outer", 6}}, "cycles",
                time_header(options, make_outer_template(*parse_prefix("fd00:64::/96"),
                                                         *parse_ip("fd00:1::1:1"))));
-    for (const std::size_t bytes : {20, 40, 1500})
+    for (const std::size_t bytes : {std::size_t{20}, std::size_t{40}, std::size_t{1500}})
         report.add(group, "checksum", {{"bytes", bytes}}, "cycles", time_sum(options, bytes));
 }
 
