@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
     const auto options = read_options(argc, argv, exit_code);
     if (!options) return exit_code;
     run_on(options->cpu);
-    if (options->best_pace > 0) set_best_pace(options->best_pace);
+    if (options->best_pace > 0) set_known_pace(options->best_pace);
     Report report;
     try {
         for (const std::string& group : options->groups) {

@@ -12,7 +12,8 @@ namespace {
 
 constexpr double least_share = 0.99;  // of a CPU
 constexpr double most_pace = 1.05;    // of the best
-double least_pace = 1e9;
+double least_pace = 1e9;              // of this run
+double known_pace = 1e9;              // of earlier ones
 
 double cpu_ns() {
     timespec used{};
@@ -71,12 +72,12 @@ double best_pace() {
     return least_pace;
 }
 
-void set_best_pace(double cycles) {
-    least_pace = cycles;
+void set_known_pace(double cycles) {
+    known_pace = cycles;
 }
 
 bool Window::quiet() const {
-    return !disturbed && pace <= most_pace * least_pace;
+    return !disturbed && pace <= most_pace * std::min(least_pace, known_pace);
 }
 
 Spread spread_of(const std::vector<Window>& windows) {

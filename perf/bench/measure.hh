@@ -37,10 +37,10 @@ inline std::uint64_t fenced_cycles() noexcept {
 // needs no memory and keeps all its arithmetic units busy. It grows when the clock falls, and when
 // a neighbour on the same core, of whom a virtual machine knows nothing, takes his share. 2 us.
 [[nodiscard]] double pace();
-// The least that a window had so far.
+// The least that a window of this run had so far.
 [[nodiscard]] double best_pace();
 // As known from earlier runs on this machine.
-void set_best_pace(double cycles);
+void set_known_pace(double cycles);
 
 struct Window {
     double cycles = 0;        // timed ones, without the cost of looking at the clock

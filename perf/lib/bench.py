@@ -4,17 +4,28 @@
 import json
 import subprocess
 
-from lib.system import BUILD, die, prefer
+from lib.system import BUILD, cpu_model, die, prefer
 
 QUICK_WINDOW, WINDOW = 5, 30  # milliseconds
-PACE = BUILD / "pace"         # the best that was seen on this machine, by earlier runs
+PACE = BUILD / "pace.json"    # {CPU: the best that was measured on it}
 
 
-def known_pace():
+def known_paces():
     try:
-        return ["--best-pace", float(PACE.read_text())]
+        return json.loads(PACE.read_text())
     except (OSError, ValueError):
-        return []
+        return {}
+
+
+def pace_options():
+    pace = known_paces().get(cpu_model())
+    return [] if pace is None else ["--best-pace", pace]
+
+
+def keep_pace(pace):
+    paces = known_paces()
+    paces[cpu_model()] = min(pace, paces.get(cpu_model(), pace))
+    PACE.write_text(json.dumps(paces) + "\n")
 
 
 def run(context, group, extra=()):
@@ -23,12 +34,12 @@ def run(context, group, extra=()):
     path = context.folder / f"{group}.json"
     command = [BUILD / "perf/bench", "--group", group, "--cpu", context.cpus[1], "--json", path,
                "--windows", max(10, options.windows or 0),
-               "--window-ms", QUICK_WINDOW if options.quick else WINDOW, *known_pace(), *extra]
+               "--window-ms", QUICK_WINDOW if options.quick else WINDOW, *pace_options(), *extra]
     done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, preexec_fn=prefer)
     if done.returncode != 0:
         die(f"{' '.join(map(str, command))} failed")
     result = json.loads(path.read_text())
-    PACE.write_text(f"{result['best_pace']}\n")
+    keep_pace(result["best_pace"])
     return result
 
 

@@ -85,10 +85,13 @@ def first_line(command):
     return (done.stdout + done.stderr).strip().splitlines()[0]
 
 
+def cpu_model():
+    return next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+                "unknown")
+
+
 def facts(huge):
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
-               "unknown")
-    return {"cpu": cpu, "cpus": os.cpu_count(), "tsc_mhz": tsc_hertz() / 1e6,
+    return {"cpu": cpu_model(), "cpus": os.cpu_count(), "tsc_mhz": tsc_hertz() / 1e6,
             "kernel": os.uname().release, "load_average": os.getloadavg()[0],
             "dpdk": first_line(["pkg-config", "--modversion", "libdpdk"]),
             "compiler": first_line(["c++", "--version"]), "flags": " ".join(SETUP),
