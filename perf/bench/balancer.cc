@@ -9,6 +9,7 @@
 
 #include "lib/control/compile.hh"
 #include "lib/dataplane/forward.hh"
+#include "lib/dataplane/plain.hh"
 
 namespace weir::bench {
 
@@ -127,6 +128,29 @@ Balancer::Balancer(const Setting& setting, std::span<std::byte> memory, std::uin
 
 std::size_t Balancer::footprint(std::uint32_t entries) {
     return FlowTable::footprint(sizes_of(entries));
+}
+
+std::uint64_t Balancer::plain_only(std::span<const Packet> packets) const noexcept {
+    std::uint64_t ports = 0;
+    for (const Packet& packet : packets) {
+        Parsed parsed;
+        if (read_plain(packet, setting_.tables().ports[index(packet.port)], parsed))
+            ports += parsed.source_port;
+    }
+    return ports;
+}
+
+std::uint64_t Balancer::service_only(std::span<const Sorted> sorted) const noexcept {
+    std::uint64_t found = 0;
+    for (const Sorted& one : sorted) {
+        const MixWords words = key_words(one.key);
+        found += setting_.tables().index.find_single(one.key.family, words[2], words[3],
+                                                     one.key.protocol,
+                                                     one.key.destination_port) != nullptr
+                     ? 1
+                     : 0;
+    }
+    return found;
 }
 
 std::uint64_t Balancer::parse_only(std::span<const Packet> packets) const noexcept {

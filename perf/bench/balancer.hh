@@ -63,6 +63,8 @@ public:
 
     // The stages of process() one by one, each over a burst. What they answer is only there so that
     // the compiler does not leave them out.
+    [[nodiscard]] std::uint64_t plain_only(std::span<const Packet> packets) const noexcept;
+    [[nodiscard]] std::uint64_t service_only(std::span<const Sorted> sorted) const noexcept;
     [[nodiscard]] std::uint64_t parse_only(std::span<const Packet> packets) const noexcept;
     [[nodiscard]] std::uint64_t classify_only(std::span<const Packet> packets) const noexcept;
     void name_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept;

@@ -126,11 +126,11 @@ void Bed::time_stages(Report& report) {
     const auto sorted = [this](std::size_t first, std::size_t count) {
         return std::span(sorted_).subspan(first, count);
     };
-    time_stage(report, "parse", [&](std::size_t first, std::size_t count) {
-        sink_ = balancer_.parse_only(burst(first, count));
+    time_stage(report, "read a plain packet", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.plain_only(burst(first, count));
     });
-    time_stage(report, "classify (parse and service)", [&](std::size_t first, std::size_t count) {
-        sink_ = balancer_.classify_only(burst(first, count));
+    time_stage(report, "service", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.service_only(sorted(first, count));
     });
     time_stage(report, "key and hash", [&](std::size_t first, std::size_t count) {
         balancer_.name_only(burst(first, count), sorted(first, count));
@@ -143,6 +143,12 @@ void Bed::time_stages(Report& report) {
     });
     time_stage(report, "counters", [&](std::size_t first, std::size_t count) {
         balancer_.count_only(sorted(first, count));
+    });
+    time_stage(report, "not plain: parse", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.parse_only(burst(first, count));
+    });
+    time_stage(report, "not plain: classify", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.classify_only(burst(first, count));
     });
     const Spread sweep = spread_of(windows_of(options_.plan, [&](Stopwatch& watch) {
         watch.start();
