@@ -111,7 +111,7 @@ class Pair:
     def try_window(self, server, options, flows, seconds=1):
         server.go_on()
         command = [BUILD / "perf/gen", *self.common, *options, "--flows", flows, "--seconds", seconds,
-                   "--warmup", 0.3, "--watch", server.thread]
+                   "--warmup", 0.3, "--watch", server.thread, "--watch", server.process.pid]
         done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, preexec_fn=prefer, timeout=120)
         if server.process.poll() == -signal.SIGSEGV:
