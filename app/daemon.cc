@@ -123,6 +123,7 @@ Result<void> Daemon::start_engine(const std::vector<std::string>& eal_extra) {
     setup.secret = random_hash_secret();
     setup.pool_on = [this](unsigned node) { return hardware_->pools().on(node); };
     setup.control_pool = hardware_->pools().control();
+    setup.idle = config_.system.idle_pause ? Idle::pause : Idle::busy;
     setup.hugetlb = config_.system.memory.mode != MemoryMode::no_huge;
     auto engine = Engine::create(std::move(setup));
     if (!engine) return engine.error();

@@ -38,6 +38,7 @@ struct SystemConfig {
     std::vector<unsigned> rx_lcores;      // empty: every worker polls its own queue
     std::vector<unsigned> worker_lcores;  // at least one
     MemoryConfig memory;
+    bool idle_pause = false;  // polling lcores without packets take short naps
     LogLevel log_level = LogLevel::info;
     bool operator==(const SystemConfig&) const = default;
 };

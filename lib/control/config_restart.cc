@@ -109,6 +109,10 @@ Differences compare_system(const SystemConfig& a, const SystemConfig& b) {
     if (a.memory.mbufs != b.memory.mbufs) {
         result.add("memory.mbufs", or_auto(a.memory.mbufs), or_auto(b.memory.mbufs));
     }
+    if (a.idle_pause != b.idle_pause) {
+        const auto word = [](bool pause) { return pause ? "\"pause\"" : "\"busy\""; };
+        result.add("idle", word(a.idle_pause), word(b.idle_pause));
+    }
     if (a.log_level != b.log_level) {
         result.add("log.level", text_of(a.log_level), text_of(b.log_level));
     }

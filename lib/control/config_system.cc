@@ -106,8 +106,8 @@ void read_system(TableReader& root, Draft& draft) {
     read_hash_seed(reader, system);
     read_lcores(reader, system);
     read_memory(reader, draft);
-    static constexpr Word<bool> idle[] = {{"busy", true}, {"pause", std::nullopt}};
-    static_cast<void>(reader.word("idle", idle));
+    static constexpr Word<bool> idle[] = {{"busy", false}, {"pause", true}};
+    system.idle_pause = reader.word("idle", idle).value_or(system.idle_pause);
     read_log(reader, system);
     reader.finish();
     if (draft.problems.size() != before) draft.plan_ok = false;

@@ -99,6 +99,7 @@ json system_config_json(const SystemConfig& system) {
              {{"hugepages_bytes", system.memory.hugepages},
               {"mode", word(memory_modes, system.memory.mode)},
               {"mbufs", system.memory.mbufs}}},
+            {"idle", system.idle_pause ? "pause" : "busy"},
             {"log", {{"level", word(log_levels, system.log_level)}}}};
 }
 

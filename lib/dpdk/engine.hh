@@ -50,6 +50,7 @@ struct EngineSetup {
     HashSecret secret;              // random_hash_secret(), but for tests
     std::function<rte_mempool*(unsigned node)> pool_on;  // for copies; mbufs of that NUMA node
     rte_mempool* control_pool = nullptr;
+    Idle idle = Idle::busy;
     bool hugetlb = true;  // huge pages for connection tables, where there are any
     unsigned handover_slots = handover_ring_slots;  // powers of two
     unsigned punt_slots = punt_ring_slots;

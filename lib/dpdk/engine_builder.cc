@@ -72,6 +72,7 @@ Result<void> Engine::Builder::place_lcores() {
         lcore->memory = std::move(memory).value();
         lcore->loop = new (lcore->memory.data())
             LcoreLoop(engine_->publisher_, reader++, engine_->clock_, engine_->stop_);
+        lcore->loop->set_idle(setup_.idle);
         if (works) {
             auto region =
                 NumaRegion::allocate(FlowTable::footprint(setup_.flow_sizes), node, setup_.hugetlb);

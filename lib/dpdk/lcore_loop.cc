@@ -12,6 +12,8 @@ void LcoreLoop::run() noexcept {
         rte_pause();
     }
     publisher_.online(reader_);
+    if (idle_ == Idle::pause) sharpen_naps();
+    Rest rest;
     std::uint64_t start = rte_rdtsc();
     while (!stop_.load(std::memory_order_relaxed)) {
         const bool busy = turn(*publisher_.load(), clock_.at(start));
@@ -25,6 +27,11 @@ void LcoreLoop::run() noexcept {
         }
         counters_.last_loop_tsc.set(end);
         start = end;
+        if (idle_ == Idle::busy) continue;
+        if (const std::uint32_t nap = rest.after(busy); nap != 0) {
+            take_nap(nap);
+            start = rte_rdtsc();
+        }
     }
     publisher_.offline(reader_);
 }

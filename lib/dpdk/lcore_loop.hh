@@ -11,6 +11,7 @@
 #include "lib/dataplane/counters.hh"
 #include "lib/dpdk/clock.hh"
 #include "lib/dpdk/publisher.hh"
+#include "lib/dpdk/rest.hh"
 #include "lib/dpdk/rx_step.hh"
 #include "lib/dpdk/tx.hh"
 #include "lib/dpdk/worker_step.hh"
@@ -32,6 +33,9 @@ public:
         worker_.emplace(setup, counters_, *tx_);
     }
 
+    // `pause`: naps when there is nothing to do.
+    void set_idle(Idle idle) noexcept { idle_ = idle; }
+
     // The lcore's main function: waits for the first Tables, then turns until `stop`.
     void run() noexcept;
 
@@ -48,6 +52,7 @@ private:
     unsigned reader_;
     TickClock clock_;
     const std::atomic<bool>& stop_;
+    Idle idle_ = Idle::busy;
     LcoreCounters counters_;
     std::optional<TxStage> tx_;
     std::optional<RxStep> rx_;

@@ -48,6 +48,8 @@ TEST_CASE("reload: what waits for a restart is named with both values", "[config
          "[system] memory.mode: needs a restart (running: \"in-memory\", file: \"shared\")"},
         {"mode = \"in-memory\"", "mbufs = 32768",
          "[system] memory.mbufs: needs a restart (running: auto, file: 32768)"},
+        {"control_lcore = 0", "idle = \"pause\"",
+         "[system] idle: needs a restart (running: \"busy\", file: \"pause\")"},
         {"control_lcore = 0", "log.level = \"debug\"",
          "[system] log.level: needs a restart (running: \"info\", file: \"debug\")"},
         {"iface=veth0", "iface=veth9",

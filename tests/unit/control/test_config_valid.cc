@@ -118,7 +118,7 @@ hash_seed = "ff"
 control_lcore = 3
 rx_lcores = [1, 2]
 worker_lcores = [2, 3]
-idle = "busy"
+idle = "pause"
 memory = { mode = "no-huge", mbufs = 16_384 }
 log.level = "debug"
 [[port]]
@@ -149,6 +149,7 @@ listen = "[::1]:80"
     CHECK(config.system.rx_lcores == std::vector<unsigned>{1, 2});
     CHECK(config.system.memory.mode == MemoryMode::no_huge);
     CHECK(config.system.memory.mbufs == 16384);
+    CHECK(config.system.idle_pause);
     CHECK(config.system.log_level == LogLevel::debug);
     CHECK(config.ports[0].device == "0000:8a:00.0");
     CHECK(config.ports[0].queues == 2);

@@ -219,6 +219,7 @@ Rig::Rig(const RigOptions& options) : pool(options.mbufs), tables(make_tables(op
     setup.secret = {{11, 22, 33, 44}};
     setup.pool_on = [this](unsigned) { return pool.pool; };
     setup.control_pool = pool.pool;
+    setup.idle = options.idle;
     setup.hugetlb = false;
     setup.handover_slots = options.handover_slots;
     setup.punt_slots = options.punt_slots;

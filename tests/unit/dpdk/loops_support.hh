@@ -68,6 +68,7 @@ struct RigOptions {
     std::uint16_t lan_vlan = 0;
     std::uint32_t flow_entries = 4096;
     unsigned mbufs = 4095;
+    Idle idle = Idle::busy;
 };
 
 class Rig {

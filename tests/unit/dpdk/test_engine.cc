@@ -139,3 +139,33 @@ TEST_CASE("engine: says what is wrong with its setup", "[dpdk][engine]") {
     setup.ports.push_back({.name = "wan0", .tx_queues = 0});
     CHECK(Engine::create(setup).error().message == "port wan0 has no RX or no TX queue");
 }
+
+TEST_CASE("engine: lcores that nap carry every packet and see the stop", "[dpdk][engine]") {
+    const RigOptions options = GENERATE(RigOptions{.workers = 2, .rx_queues = 2},
+                                        RigOptions{.rx_lcores = 1, .workers = 2});
+    RigOptions napping = options;
+    napping.idle = Idle::pause;
+    Rig rig(napping);
+    REQUIRE(rig.engine->start().ok());
+    rig.engine->publisher().publish(copy_of(*rig.tables, 1));
+    REQUIRE(run_until(rig, [&] { return rig.engine->polling(); }));
+    // Every lcore turns on while nothing comes, so it still lets go of old tables.
+    const auto loops = [&](std::size_t i) {
+        return rig.engine->lcores()[i]->loop->counters().loops.read();
+    };
+    for (std::size_t i = 0; i < rig.engine->lcores().size(); ++i) {
+        const std::uint64_t far = loops(i) + 2 * Rest::empty_turns;
+        CHECK(run_until(rig, [&] { return loops(i) > far; }));
+        CHECK(rig.engine->lcores()[i]->loop->counters().busy_loops.read() == 0);
+    }
+    rig.engine->publisher().publish(copy_of(*rig.tables, 2));
+    CHECK(run_until(rig, [&] { return rig.engine->publisher().settled(); }));
+    CHECK(rig.engine->stop().ok());
+
+    constexpr std::uint16_t flows = 100;  // rings have one producer and no lock: before the start
+    for (std::uint16_t flow = 0; flow < flows; ++flow)
+        rig.receive(0, client_frame(static_cast<std::uint16_t>(2000 + flow)));
+    REQUIRE(rig.engine->start().ok());
+    CHECK(run_until(rig, [&] { return rig.sums().sent == flows; }));
+    CHECK(rig.engine->stop().ok());
+}
