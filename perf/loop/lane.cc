@@ -9,9 +9,23 @@
 
 namespace weir::loop {
 
+void Lane::watch_turn(std::uint64_t begin) noexcept {
+    const unsigned watch = made_.watch.load(std::memory_order_relaxed);
+    if (watch != made_.watched) {  // the turn that is ending began before
+        made_.watched = watch;
+        made_.longest.set(0);
+        return;
+    }
+    if (made_.last_end == 0) return;
+    const std::uint64_t turn =
+        begin - made_.last_end - (returned_.cycles.read() - made_.last_send_cycles);
+    if (turn > made_.longest.read()) made_.longest.set(turn);
+}
+
 std::uint16_t Lane::receive(rte_mbuf** out, std::uint16_t wanted) noexcept {
     if (!made_.open.load(std::memory_order_relaxed)) return 0;
     const std::uint64_t begin = rte_rdtsc();
+    watch_turn(begin);
     if (rte_pktmbuf_alloc_bulk(made_.pool, out, wanted) != 0) return 0;
     const std::span<const std::uint8_t> blank = made_.frames->blank();
     const auto length = static_cast<std::uint16_t>(blank.size());
@@ -27,7 +41,9 @@ std::uint16_t Lane::receive(rte_mbuf** out, std::uint16_t wanted) noexcept {
         }
     }
     made_.packets.add(wanted);
-    made_.cycles.add(rte_rdtsc() - begin);
+    made_.last_send_cycles = returned_.cycles.read();
+    made_.last_end = rte_rdtsc();
+    made_.cycles.add(made_.last_end - begin);
     return wanted;
 }
 

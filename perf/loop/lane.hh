@@ -55,7 +55,14 @@ public:
     [[nodiscard]] std::uint64_t send_cycles() const noexcept { return returned_.cycles.read(); }
     [[nodiscard]] std::size_t flows() const noexcept { return made_.flows.size(); }
 
+    // The longest turn, in TSC cycles, of the lcore that both receives and sends here, from one
+    // receive() to the next without the lane's own: since the last start_watch(). Control thread.
+    void start_watch() noexcept { made_.watch.fetch_add(1, std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t longest_turn() const noexcept { return made_.longest.read(); }
+
 private:
+    void watch_turn(std::uint64_t begin) noexcept;
+
     struct alignas(64) Made {  // of the poller's lcore
         const gen::Frames* frames;
         std::vector<std::uint32_t> flows;
@@ -64,6 +71,10 @@ private:
         bool first_pass = true;
         std::size_t next = 0;
         Counter packets, cycles;
+        std::atomic<unsigned> watch{0};
+        unsigned watched = 0;  // the value of `watch` that `longest` belongs to
+        std::uint64_t last_end = 0, last_send_cycles = 0;
+        Counter longest;
     } made_;
     struct alignas(64) Returned {  // of the sender's
         gen::Checker checker;

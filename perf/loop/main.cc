@@ -16,6 +16,7 @@
 #include "perf/loop/modes.hh"
 #include "perf/loop/options.hh"
 #include "perf/loop/report.hh"
+#include "perf/loop/swap.hh"
 
 namespace {
 
@@ -65,6 +66,13 @@ Result<bool> compare(const Options& options, bool huge, LanePort& port, const Mb
     const Stage stage{port, scene.value(), pool, pools.control(), options.entries, huge};
     auto runners = runners_of(options, stage, frames.value());
     if (!runners) return runners.error();
+    if (options.mode == "swap") {
+        auto swaps = watch_swaps(dynamic_cast<EngineRunner&>(*runners.value()[1]),
+                                 20 * options.windows, stop);
+        if (!swaps) return swaps.error();
+        fmt::print("{}", (options.json ? json_of_swaps : swap_table)(options, swaps.value()));
+        return swaps.value().right == swaps.value().made;
+    }
     auto outcome =
         measure(runners.value(), {options.windows, options.seconds, threads_of_lcores()}, stop);
     if (!outcome) return outcome.error();

@@ -135,6 +135,7 @@ Result<std::vector<std::unique_ptr<Runner>>> runners_of(const Options& options, 
     Maker maker(options, stage, frames);
     const auto add = options.mode == "ring"      ? add_ring
                      : options.mode == "scaling" ? add_scaling
+                     : options.mode == "swap"    ? add_direct
                                                  : add_steps;
     if (auto added = add(maker, options.flows); !added) return added.error();
     return std::move(maker.runners);

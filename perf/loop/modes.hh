@@ -18,6 +18,7 @@ inline constexpr unsigned control_lcore = 0, worker_lcore = 1, other_lcore = 2;
 
 // The runners of options.mode; the first is the bare forwarder. `frames` and what `stage` names
 // outlive them.
+// For swap they are macfwd and weir.
 Result<std::vector<std::unique_ptr<Runner>>> runners_of(const Options& options, const Stage& stage,
                                                         const gen::Frames& frames);
 

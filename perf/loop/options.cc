@@ -14,6 +14,7 @@ constexpr const char* about =
     "checked in the process, and the cycles of that are taken off.\n"
     "  direct   the loop beside a bare forwarder, and its parts\n"
     "  ring     an RX lcore hands over to the worker by a ring, beside direct polling\n"
+    "  swap     the longest turn of the loop when new tables come, beside those without\n"
     "  scaling  two workers beside one, each with a generator of its own\n"
     "Exit 0: every packet came back with the right bytes.";
 
@@ -37,7 +38,7 @@ std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
     CLI::App app(about, "loop");
     app.option_defaults()->always_capture_default();
     app.add_option("--mode", options.mode, "what to compare")
-        ->check(CLI::IsMember({"direct", "ring", "scaling"}));
+        ->check(CLI::IsMember({"direct", "ring", "scaling", "swap"}));
     app.add_option("--forward", options.forward, "dsr-l2 or ipip")
         ->check(CLI::IsMember({"dsr-l2", "ipip"}));
     app.add_option("--flows", options.flows, "flows of each worker")

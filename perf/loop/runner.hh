@@ -79,6 +79,12 @@ public:
                                                 std::vector<LcorePlan> lcores,
                                                 std::vector<std::unique_ptr<Lane>> lanes);
 
+    // New tables with the same content, in other memory: as a reload does. Control thread.
+    void swap_tables() {
+        engine_->publisher().poll();
+        engine_->publisher().publish(stage_.scene.tables());
+    }
+
 private:
     using Runner::Runner;
     Result<void> launch() override { return engine_->start(); }
