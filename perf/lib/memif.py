@@ -83,8 +83,8 @@ class Pair:
 
     def __init__(self, folder, prefix, huge, cpus, entries=LEAST_ENTRIES):
         self.prefix, self.cpus, self.folder = prefix, cpus, folder
-        self.common = ["--json", "--cpu", cpus[0], "--memory", "in-memory" if huge else "no-huge",
-                       "--burst", GENERATOR_BURST]
+        self.common = ["--json", "--cpu", cpus[0], "--memory", "in-memory" if huge else "no-huge"]
+        self.extra = ["--burst", GENERATOR_BURST]
         self.starters = {"weir": lambda: start_weir(folder, prefix, huge, cpus, entries),
                          "macfwd": lambda: start_macfwd(folder, prefix, huge, cpus)}
         self.servers = {name: start() for name, start in self.starters.items()}
@@ -110,7 +110,7 @@ class Pair:
 
     def try_window(self, server, options, flows, seconds=1):
         server.go_on()
-        command = [BUILD / "perf/gen", *self.common, *options, "--flows", flows, "--seconds", seconds,
+        command = [BUILD / "perf/gen", *self.common, *self.extra, *options, "--flows", flows, "--seconds", seconds,
                    "--warmup", 0.3, "--watch", server.thread, "--watch", server.process.pid]
         done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, preexec_fn=prefer, timeout=120)
@@ -123,6 +123,9 @@ class Pair:
         if not result["ok"]:
             kinds = {kind: n for kind, n in result["wrong_by_kind"].items() if n}
             die(f"{server.name} sent {result['wrong']} wrong packets {kinds} and {result['right']} right ones")
+        return self.pick(result)
+
+    def pick(self, result):
         last = result["windows"][-1]
         return {"mpps": last["right_mpps"], "full": last["full_share"], "shares": last["cpu_shares"],
                 "lost": result["lost"], "right": result["right"]}

@@ -44,5 +44,5 @@ class Group:
 
 
 def all_groups():
-    from lib.groups import link, micro, pipeline
-    return [micro.Micro(), pipeline.InMemory(), link.Link()]
+    from lib.groups import churn, latency, link, micro, pipeline, scaling
+    return [micro.Micro(), pipeline.InMemory(), link.Link(), churn.Churn(), latency.Latency(), scaling.Scaling()]

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""New flows, and backends that come and go under load: P6, P7 and P12.
+
+One Weir on the memif link, ipip, a deep ring. Every packet is checked: an established flow may move
+only when its own backend was removed.
+"""
+
+import statistics
+import time
+
+from lib.balancer import SPARE, Balancer, window_of
+from lib.goals import figure, spread
+from lib.groups import Group, Outcome
+from lib.windows import POLLER_SHARE
+
+FLOWS = 100_000
+FLOOD = 0.9          # of all packets; the rest are those of established flows
+LOAD = 0.8           # of the greatest throughput, while backends change
+FIRST = "10.0.1.1"   # address of b1, which is removed
+MAY_MOVE = ["--leaves", FIRST, "--leaves", SPARE[0], "--joins", "=".join(SPARE)]
+
+
+def die_if_wrong(results):
+    for result in results:
+        if result["wrong"]:
+            raise SystemExit(f"run: wrong packets: {result['wrong_by_kind']}")
+
+
+def rates(result):
+    """Mpps of the windows in which Weir had its CPU, or of all when there is none."""
+    windows = result["windows"]
+    calm = [window for window in windows if window["cpu_shares"][1] >= POLLER_SHARE]
+    return [window["right_mpps"] for window in calm or windows], bool(calm)
+
+
+def sleep_until(moment):
+    time.sleep(max(0.0, moment - time.monotonic()))
+
+
+class Churn(Group):
+    name = "churn"
+    about = "SYN floods, and backends that come and go under load"
+    targets = ["app/weir", "app/weirctl", "perf/gen"]
+
+    def hugepages(self, options):
+        return 1800  # two of them
+
+    def run(self, context):
+        figures, data = [], {}
+        for part in (self.all_new, self.flood, self.changes):
+            data[part.__name__] = part(context, figures)
+        return Outcome(data, figures, all(figure["reliable"] for figure in figures))
+
+    def all_new(self, context, figures):
+        """P6: a Weir that gets SYNs of new flows alone takes turns with one that has established
+        flows. The first flood fills its connection table; from then on it is full."""
+        wanted = context.options.windows or (3 if context.options.quick else 10)
+        known, flooded = Balancer(context, "known"), Balancer(context, "flooded")
+        try:
+            growing = flooded.load(["--flows", 1, "--new", 1, "--seconds", 0.3, "--warmup", 0.1])
+            flooded.load(["--flows", 1, "--new", 1, "--seconds", 2, "--warmup", 0.1])
+            pairs = []
+            while len(pairs) < wanted:
+                established = known.load(["--flows", FLOWS, "--seconds", 1, "--warmup", 0.3])
+                new = flooded.load(["--flows", 1, "--new", 1, "--seconds", 1, "--warmup", 0.1])
+                die_if_wrong([established, new])
+                pairs.append((window_of(established), window_of(new)))
+        finally:
+            known.end()
+            flooded.end()
+        calm = [pair for pair in pairs if all(window["shares"][1] >= POLLER_SHARE for window in pair)]
+        used = calm or pairs
+        ratio = spread([new["mpps"] / established["mpps"] for established, new in used])
+        usual = statistics.median(established["mpps"] for established, _ in used)
+        first = window_of(growing)["mpps"] / usual
+        reliable = len(calm) >= wanted
+        figures.append(figure("P6", "table full", ratio, reliable))
+        figures.append(figure("P6", "table growing", spread([first]), reliable))
+        print(f"all new / established: {ratio['median']:.2f} with a full table, {first:.2f} while it grows; "
+              f"established {usual:.2f} Mpps", flush=True)
+        return {"pairs": pairs, "growing": window_of(growing)}
+
+    def flood(self, context, figures):
+        """P7."""
+        seconds = 9 if context.options.quick else 60
+        weir = Balancer(context, "flood")
+        try:
+            before = weir.load(["--flows", FLOWS, "--seconds", 3, "--warmup", 0.3])
+            weir.server.go_on()
+            weir.reload()  # what a first reload takes from the heap is not growth by the flood
+            generator = weir.generator(["--flows", FLOWS, "--new", FLOOD, "--seconds", seconds,
+                                        "--warmup", 0.5, *MAY_MOVE])
+            begin = time.monotonic() + 2
+            sleep_until(begin)
+            memory = weir.resident_kib()
+            sleep_until(begin + seconds / 3)
+            weir.backends.without("b1")
+            weir.reload()
+            sleep_until(begin + seconds * 2 / 3)
+            weir.backends.plus("b17", SPARE[0])
+            weir.reload()
+            sleep_until(begin + seconds - 1.5)
+            growth = weir.resident_kib() - memory
+            result = weir.result(generator)
+        finally:
+            weir.end()
+        known = result["established"]
+        share = 100 * known["right"] / known["returned"]
+        quiet, reliable = rates(before)
+        flooded, also = rates(result)
+        ratio = spread([rate / statistics.median(quiet) for rate in flooded])
+        late = result["windows"][-1]["at_backends"]
+        figures += [figure("P7", "established at their backend, %", spread([share])),
+                    figure("P7", "memory growth, MiB", spread([growth // 1024])),
+                    figure("P7", "throughput / that without a flood", ratio, reliable and also)]
+        print(f"flood of {seconds} s: established {known['right']} right of {known['returned']} returned, "
+              f"{known['lost']} of {known['sent']} lost; {result['rehomed']} flows left the removed backend, "
+              f"which got {late[0]} packets in the last second, the new one {late[-1]}; memory +{growth} KiB; "
+              f"{statistics.median(flooded):.2f} of {statistics.median(quiet):.2f} Mpps", flush=True)
+        return {"before": before, "result": result, "growth_kib": growth}
+
+    def changes(self, context, figures):
+        """P12: the same load twice, without changes and with them."""
+        steps = [("add b17", lambda b: b.plus("b17", SPARE[0])),
+                 ("weight of b2 to 50", lambda b: b.plus("b2", "10.0.1.2", 50)),
+                 ("reload of the same", lambda b: b),
+                 ("remove b1", lambda b: b.without("b1")),
+                 ("weight of b2 to 100", lambda b: b.plus("b2", "10.0.1.2")),
+                 ("remove b17", lambda b: b.without("b17"))]
+        rounds = 1 if context.options.quick else 4
+        pause, seconds = 0.5, 1 + 0.5 * (len(steps) + 1) * rounds
+        weir = Balancer(context, "changes")
+        try:
+            most = statistics.median(rates(weir.load(["--flows", FLOWS, "--seconds", 2, "--warmup", 0.3]))[0])
+            load = ["--flows", FLOWS, "--rate", int(most * LOAD * 1e6), "--seconds", seconds, "--warmup", 0.3]
+            control = weir.load(load)
+            weir.server.go_on()
+            generator = weir.generator([*load, *MAY_MOVE])
+            begin = time.monotonic() + 1.2
+            done = 0
+            for _ in range(rounds):
+                for _, step in [*steps, ("add b1", lambda b: b.plus("b1", FIRST))]:
+                    sleep_until(begin + pause * done)
+                    step(weir.backends)
+                    weir.reload()
+                    done += 1
+            result = weir.result(generator)
+            drops = weir.ask("drop", "list")
+        finally:
+            weir.end()
+        figures += [figure("P12", "packets lost", spread([result["lost"]]), control["lost"] == 0),
+                    figure("P12", "packets misdirected", spread([result["wrong"]]))]
+        print(f"{done} changes at {most * LOAD:.2f} Mpps: {result['lost']} of {result['sent']} lost "
+              f"({control['lost']} of {control['sent']} without changes), {result['wrong']} misdirected; "
+              f"{result['rehomed']} flows left a removed backend", flush=True)
+        return {"control": control, "result": result, "drops": drops}
