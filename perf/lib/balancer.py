@@ -11,7 +11,7 @@ from lib.system import BUILD, die, prefer
 
 SERVICE = "ipip"
 SPARE = ("10.0.1.17", "02:00:00:00:01:11")  # a neighbour from the start, a backend when it joins
-RING_LOG2 = 13  # a deep ring, so that a CPU that is away for a millisecond loses nothing
+RING_LOG2, DEEP_LOG2 = 10, 14  # deep: the generator's CPU may be away for a millisecond
 
 
 def line_of(name, address, weight=100):
@@ -37,7 +37,8 @@ class Backends:
 
 
 class Balancer:
-    def __init__(self, context, name, entries=memif.LEAST_ENTRIES):
+    def __init__(self, context, name, ring_log2=RING_LOG2, entries=memif.LEAST_ENTRIES):
+        self.ring_log2 = ring_log2
         self.folder = context.folder / name
         self.folder.mkdir()
         self.huge, self.cpus, self.link = context.huge, context.cpus, f"@{name}{context.folder.name}-weir"
@@ -88,7 +89,7 @@ backend = [
         """Started; end it with result()."""
         command = [BUILD / "perf/gen", "--json", "--cpu", self.cpus[0], "--memory",
                    "in-memory" if self.huge else "no-huge", "--burst", memif.GENERATOR_BURST,
-                   "--device", f"net_memif0,role=client,id=0,socket={self.link},rsize={RING_LOG2}",
+                   "--device", f"net_memif0,role=client,id=0,socket={self.link},rsize={self.ring_log2}",
                    "--weir", self.folder / "ctl.sock", "--service", SERVICE,
                    "--watch", self.server.thread, *options]
         return subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """New flows, and backends that come and go under load: P6, P7 and P12.
 
-One Weir on the memif link, ipip, a deep ring. Every packet is checked: an established flow may move
+One Weir on a memif link, ipip. Every packet is checked: an established flow may move
 only when its own backend was removed.
 """
 
 import statistics
 import time
 
-from lib.balancer import SPARE, Balancer, window_of
+from lib.balancer import DEEP_LOG2, SPARE, Balancer, window_of
 from lib.goals import figure, spread
 from lib.groups import Group, Outcome
 from lib.windows import POLLER_SHARE
@@ -129,7 +129,7 @@ class Churn(Group):
                  ("remove b17", lambda b: b.without("b17"))]
         rounds = 1 if context.options.quick else 4
         pause, seconds = 0.5, 1 + 0.5 * (len(steps) + 1) * rounds
-        weir = Balancer(context, "changes")
+        weir = Balancer(context, "changes", DEEP_LOG2)
         try:
             most = statistics.median(rates(weir.load(["--flows", FLOWS, "--seconds", 2, "--warmup", 0.3]))[0])
             load = ["--flows", FLOWS, "--rate", int(most * LOAD * 1e6), "--seconds", seconds, "--warmup", 0.3]

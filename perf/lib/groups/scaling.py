@@ -20,6 +20,9 @@ def run_loop(context, mode, flows):
     return json.loads(done.stdout)
 
 
+LEAST_SCALING = 1.9  # of macfwd: below, the machine gives no two whole CPUs
+
+
 def enough(result):
     return result["kept"] >= result["windows"] * 0.7
 
@@ -49,7 +52,9 @@ class Scaling(Group):
             ring = data[f"ring {flows}"] = run_loop(context, "ring", flows)
             figures.append(figure("P15", f"{short(flows)} flows", ring["handover_cycles"], enough(ring)))
         two = data["scaling"] = run_loop(context, "scaling", 1_000_000)
-        figures.append(figure("P14", "each gets its own flows", two["two_over_one"], enough(two)))
-        figures.append(figure("P14", "any worker receives any flow", two["two_over_one_any"], enough(two)))
-        print(f"macfwd scales by {two['macfwd_two_over_one']['median']:.2f} on these CPUs", flush=True)
+        machine = two["macfwd_two_over_one"]["median"]
+        reliable = enough(two) and machine >= LEAST_SCALING
+        figures.append(figure("P14", "each gets its own flows", two["two_over_one"], reliable))
+        figures.append(figure("P14", "any worker receives any flow", two["two_over_one_any"], reliable))
+        print(f"macfwd scales by {machine:.2f} on these CPUs", flush=True)
         return Outcome(data, figures, all(entry["reliable"] for entry in figures))
