@@ -56,7 +56,7 @@ struct Plan {
 Plan make_plan(const Config& config);
 
 // What each worker's connection table takes: [conntrack] entries_per_worker for IPv4, and as many
-// for IPv6 and for services of several ports where the configuration has any, else a sixteenth.
+// for IPv6 and for services of several ports where the configuration has any, else a reserve.
 FlowSizes flow_sizes(const Config& config);
 std::string to_string(const Plan& plan);  // several lines, for --check and the log
 

@@ -19,6 +19,7 @@ __extension__ using Wide = unsigned __int128;
 constexpr std::uint64_t layout_magic = 0x574549524c4e0001;
 // Fewer, and the remnant would not fit its 56 bits.
 constexpr std::uint32_t fewest_lines = 256;
+constexpr std::size_t most_lines = std::size_t{1} << 29;  // LinePlace: line * 8 + slot
 
 }  // namespace
 
@@ -39,12 +40,14 @@ std::size_t LineTable<Format>::footprint(std::uint32_t entries) noexcept {
 template <typename Format>
 LineTable<Format>::LineTable(std::span<std::byte> region, std::uint32_t entries,
                              const HashSecret& secret) noexcept
-    : lines_(line_count(entries)),
+    : lines_(static_cast<std::uint32_t>(
+          std::min((region.size() - line_table_header) / sizeof(Bucket), most_lines))),
       stride_(static_cast<std::uint64_t>((static_cast<Wide>(1) << 64) / lines_)),
       mix_(secret, Format::number) {
-    assert(footprint(entries) != 0 && region.size() >= footprint(entries));
+    assert(footprint(entries) != 0 && lines_ >= fewest_lines);
+    assert(lines_ >= line_count(entries) - line_count(entries) / 16);
     assert(reinterpret_cast<std::uintptr_t>(region.data()) % 64 == 0);
-    std::memset(region.data(), 0, footprint(entries));
+    std::memset(region.data(), 0, region.size());
     header_ = new (region.data()) Header{.magic = layout_magic + (Format::number << 8),
                                          .entries = entries,
                                          .lines = lines_,

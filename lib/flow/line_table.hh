@@ -63,8 +63,9 @@ public:
     // Bytes of the region for `entries` (1 .. 2^28) flows; 0 when out of range. Also the validator.
     [[nodiscard]] static std::size_t footprint(std::uint32_t entries) noexcept;
 
-    // `region`: footprint(entries) bytes, 64-byte aligned, outliving the table. Its content is
-    // overwritten. Touches every page.
+    // `region`: footprint(entries) bytes, or as far as a sixteenth less where that leaves 256
+    // lines, or more; the lines are as many as fit. 64-byte aligned, outliving the table. Its
+    // content is overwritten. Touches every page.
     LineTable(std::span<std::byte> region, std::uint32_t entries,
               const HashSecret& secret) noexcept;
 

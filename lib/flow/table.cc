@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 namespace weir {
 namespace {
@@ -42,22 +43,42 @@ std::size_t copy_from(const Table& table, std::uint32_t& cursor, std::span<FlowR
     return copied;
 }
 
+// Bytes of each table's part of the region. One place of five is in reserve, so the largest table
+// can pay with a few of its lines for those that are a 64th of it or less, and for what is too much
+// for whole huge pages: 5 % of its lines at the worst.
+struct Parts {
+    std::size_t narrow, wide, ranges;
+    [[nodiscard]] std::size_t total() const { return narrow + wide + ranges; }
+};
+
+Parts parts_of(const FlowSizes& sizes) {
+    constexpr std::size_t huge_page = std::size_t{2} << 20, large = 64 * huge_page;
+    Parts parts{NarrowTable::footprint(sizes.narrow), WideTable::footprint(sizes.wide),
+                RangeTable::footprint(sizes.ranges)};
+    if (parts.narrow == 0 || parts.wide == 0 || parts.ranges == 0) return {};
+    std::size_t& largest =
+        std::max({std::ref(parts.narrow), std::ref(parts.wide), std::ref(parts.ranges)}).get();
+    std::size_t saved = 0;
+    for (const std::size_t part : {parts.narrow, parts.wide, parts.ranges})
+        if (part <= largest / 64) saved += part;
+    const std::size_t total = parts.total() - saved;
+    if (total >= large) saved += total % huge_page;
+    largest -= saved;
+    return parts;
+}
+
 }  // namespace
 
 std::size_t FlowTable::footprint(const FlowSizes& sizes) noexcept {
-    const std::size_t narrow = NarrowTable::footprint(sizes.narrow),
-                      wide = WideTable::footprint(sizes.wide),
-                      ranges = RangeTable::footprint(sizes.ranges);
-    return narrow != 0 && wide != 0 && ranges != 0 ? narrow + wide + ranges : 0;
+    return parts_of(sizes).total();
 }
 
 FlowTable::FlowTable(std::span<std::byte> region, const FlowSizes& sizes,
                      const HashSecret& secret) noexcept
-    : narrow_(region, sizes.narrow, secret),
-      wide_(region.subspan(NarrowTable::footprint(sizes.narrow)), sizes.wide, secret),
-      ranges_(
-          region.subspan(NarrowTable::footprint(sizes.narrow) + WideTable::footprint(sizes.wide)),
-          sizes.ranges, secret) {}
+    : narrow_(region.first(parts_of(sizes).narrow), sizes.narrow, secret),
+      wide_(region.subspan(parts_of(sizes).narrow, parts_of(sizes).wide), sizes.wide, secret),
+      ranges_(region.subspan(parts_of(sizes).narrow + parts_of(sizes).wide, parts_of(sizes).ranges),
+              sizes.ranges, secret) {}
 
 FlowTable::Inserted FlowTable::insert(const FlowName& name, std::uint32_t backend, FlowState state,
                                       Tick expires, Tick now) noexcept {

@@ -24,12 +24,17 @@ struct FlowSizes {
     std::uint32_t narrow = 0, wide = 0, ranges = 0;
     // All tables of the same size.
     FlowSizes(std::uint32_t entries) : narrow(entries), wide(entries), ranges(entries) {}
-    // `entries` IPv4 flows; the others as many when they are needed, else a sixteenth, for services
-    // that a reload brings.
+    // `entries` IPv4 flows; the others as many when they are needed, else a reserve for services
+    // that a reload brings: a sixteenth, and 2^15 at most.
     FlowSizes(std::uint32_t entries, bool needs_wide, bool needs_ranges)
         : narrow(entries),
-          wide(needs_wide ? entries : entries / 16 + 1),
-          ranges(needs_ranges ? entries : entries / 16 + 1) {}
+          wide(needs_wide ? entries : reserve(entries)),
+          ranges(needs_ranges ? entries : reserve(entries)) {}
+
+private:
+    static constexpr std::uint32_t reserve(std::uint32_t entries) noexcept {
+        return entries < (1u << 19) ? entries / 16 + 1 : 1u << 15;
+    }
 };
 
 // A flow on its way through a burst: which table, and its name there. Made by FlowTable::name().
@@ -68,7 +73,9 @@ struct FlowRecord {
 
 class FlowTable {
 public:
-    // Bytes of the region; 0 when a size is out of range. Also the validator.
+    // Bytes of the region; 0 when a size is out of range. Also the validator. From 128 MiB on whole
+    // huge pages of 2 MiB, and at most 16 bytes an IPv4 flow and 32 an IPv6 flow, whatever the
+    // reserves take (see table.cc).
     [[nodiscard]] static std::size_t footprint(const FlowSizes& sizes) noexcept;
 
     // `region`: footprint(sizes) bytes, 64-byte aligned, outliving the table. Its content is
