@@ -17,4 +17,7 @@ void measure_wire(const Options& options, Report& report);
 // ones, then its stages.
 void measure_pipeline(const Options& options, Report& report);
 
+// The control group. Ten thousand services: load, change, memory.
+void measure_control(const Options& options, Report& report);
+
 }  // namespace weir::bench

@@ -51,6 +51,8 @@ int main(int argc, char** argv) {
                 measure_flow(*options, report);
                 measure_maglev(*options, report);
                 measure_wire(*options, report);
+            } else if (group == "control") {
+                measure_control(*options, report);
             } else {
                 measure_pipeline(*options, report);
             }

@@ -16,8 +16,8 @@ constexpr const char* about =
 std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
     Options options;
     CLI::App app(about, "bench");
-    app.add_option("--group", options.groups, "micro, pipeline or both")
-        ->check(CLI::IsMember({"micro", "pipeline"}))
+    app.add_option("--group", options.groups, "micro, pipeline, control or several")
+        ->check(CLI::IsMember({"micro", "pipeline", "control"}))
         ->capture_default_str();
     app.add_option("--flows", options.flows, "numbers of flows of the pipeline group")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}))

@@ -13,7 +13,7 @@
 namespace weir::bench {
 
 struct Options {
-    std::vector<std::string> groups{"micro", "pipeline"};
+    std::vector<std::string> groups{"micro", "pipeline", "control"};
     std::vector<std::uint64_t> flows{1, 1'000, 131'072, 1'000'000, 10'000'000};
     std::vector<std::uint64_t> micro_flows{1'000, 100'000, 1'000'000, 10'000'000};
     std::uint64_t false_lookups = 100'000'000;

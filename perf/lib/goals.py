@@ -43,6 +43,8 @@ GOALS = {
     "P10": Goal("time to a new table, 1000 backends", "ms", True,
                 {"65537 slots": (0.8, 0.5), "65537 slots, one change": (0.15, 0.03),
                  "655373 slots": (12, 8)}),
+    "P11": Goal("10 000 services of 10 backends", "", True,
+                {"load, ms": (2000, 500), "throughput loss by 1000 flips/s, %": (2, 0.5)}),
     "P12": Goal("backends change at 80 % of the maximum", "", True,
                 {"packets lost": (0, None), "packets misdirected": (0, None)}),
     "P13": Goal("latency over macfwd", "", True,

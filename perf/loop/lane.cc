@@ -7,6 +7,8 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "perf/loop/many_flows.hh"
+
 namespace weir::loop {
 
 void Lane::watch_turn(std::uint64_t begin) noexcept {
@@ -33,6 +35,7 @@ std::uint16_t Lane::receive(rte_mbuf** out, std::uint16_t wanted) noexcept {
         auto* const frame = rte_pktmbuf_mtod(out[i], std::uint8_t*);
         std::memcpy(frame, blank.data(), length);
         made_.frames->set_flow(frame, made_.flows[made_.next], made_.first_pass);
+        if (made_.many != nullptr) made_.many->address(frame, made_.flows[made_.next]);
         out[i]->data_len = length;
         out[i]->pkt_len = length;
         if (++made_.next == made_.flows.size()) {
@@ -50,10 +53,12 @@ std::uint16_t Lane::receive(rte_mbuf** out, std::uint16_t wanted) noexcept {
 std::uint16_t Lane::send(rte_mbuf** packets, std::uint16_t count) noexcept {
     const std::uint64_t begin = rte_rdtsc();
     for (std::uint16_t i = 0; i < count; ++i) {
-        const std::span<const std::uint8_t> frame(rte_pktmbuf_mtod(packets[i], const std::uint8_t*),
-                                                  packets[i]->data_len);
-        const gen::Verdict verdict =
-            packets[i]->nb_segs == 1 ? returned_.checker.check(frame) : gen::Verdict::length;
+        const std::span<std::uint8_t> frame(rte_pktmbuf_mtod(packets[i], std::uint8_t*),
+                                            packets[i]->data_len);
+        const gen::Verdict verdict = packets[i]->nb_segs != 1 ? gen::Verdict::length
+                                     : returned_.many != nullptr
+                                         ? returned_.many->judge(returned_.checker, frame)
+                                         : returned_.checker.check(frame);
         returned_.verdicts[static_cast<std::size_t>(verdict)].add(1);
     }
     rte_pktmbuf_free_bulk(packets, count);

@@ -26,14 +26,17 @@ struct rte_mempool;
 
 namespace weir::loop {
 
+class ManyFlows;
+
 class Lane {
 public:
     // Sends the packets of `flows` in turn, a SYN first and ACKs later; the checker knows all flows
-    // that may leave here. `frames` and `pool` outlive the lane.
+    // that may leave here. With `many`, that spreads them over services and judges what comes back.
+    // `frames`, `pool` and `many` outlive the lane.
     Lane(const gen::Frames& frames, gen::Checker checker, std::vector<std::uint32_t> flows,
-         rte_mempool* pool)
-        : made_{.frames = &frames, .flows = std::move(flows), .pool = pool},
-          returned_{.checker = std::move(checker)} {}
+         rte_mempool* pool, ManyFlows* many = nullptr)
+        : made_{.frames = &frames, .flows = std::move(flows), .pool = pool, .many = many},
+          returned_{.checker = std::move(checker), .many = many} {}
 
     // Any thread. A closed lane gives no packets.
     void open(bool yes) noexcept { made_.open.store(yes, std::memory_order_relaxed); }
@@ -67,6 +70,7 @@ private:
         const gen::Frames* frames;
         std::vector<std::uint32_t> flows;
         rte_mempool* pool;
+        ManyFlows* many;
         std::atomic<bool> open{false};
         bool first_pass = true;
         std::size_t next = 0;
@@ -78,6 +82,7 @@ private:
     } made_;
     struct alignas(64) Returned {  // of the sender's
         gen::Checker checker;
+        ManyFlows* many;
         Counter packets, cycles;
         std::array<Counter, gen::verdict_count> verdicts;
     } returned_;

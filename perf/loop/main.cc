@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/dpdk/eal.hh"
+#include "perf/loop/flips.hh"
 #include "perf/loop/measure.hh"
 #include "perf/loop/modes.hh"
 #include "perf/loop/options.hh"
@@ -64,6 +65,12 @@ Result<bool> compare(const Options& options, bool huge, LanePort& port, const Mb
                                      scene.value().vip(), 80, false, flows_needed(options), 0});
     if (!frames) return frames.error();
     const Stage stage{port, scene.value(), pool, pools.control(), options.entries, huge};
+    if (options.mode == "flips") {
+        auto flips = watch_flips(options, stage, threads_of_lcores().at(worker_lcore), stop);
+        if (!flips) return flips.error();
+        fmt::print("{}", (options.json ? json_of_flips : flips_table)(options, flips.value()));
+        return flips.value().right == flips.value().made;
+    }
     auto runners = runners_of(options, stage, frames.value());
     if (!runners) return runners.error();
     if (options.mode == "swap") {

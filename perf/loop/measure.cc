@@ -17,11 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr double least_share = 0.97, most_stray = 1.05, stray_cycles = 2;
 
-// The counters of a station at a moment.
-struct Moment {
-    std::uint64_t tsc = 0, packets = 0, busy_cycles = 0, busy_loops = 0, lane_cycles = 0, ran = 0;
-    std::vector<std::uint64_t> parts;
-};
+}  // namespace
 
 Moment moment_of(const Station& station, int thread) {
     Moment now;
@@ -55,6 +51,8 @@ Sample difference(const Moment& before, const Moment& after) {
         sample.parts.push_back(static_cast<double>(after.parts[i] - before.parts[i]) / packets);
     return sample;
 }
+
+namespace {
 
 std::vector<Moment> moments_of(const Runner& runner, const MeasureOptions& options) {
     std::vector<Moment> moments;

@@ -29,6 +29,14 @@ struct Sample {
     std::vector<double> parts;  // cycles a packet, in the order of Station::parts
 };
 
+// The counters of a station at a moment; `thread`: of its lcore.
+struct Moment {
+    std::uint64_t tsc = 0, packets = 0, busy_cycles = 0, busy_loops = 0, lane_cycles = 0, ran = 0;
+    std::vector<std::uint64_t> parts;
+};
+[[nodiscard]] Moment moment_of(const Station& station, int thread);
+[[nodiscard]] Sample difference(const Moment& before, const Moment& after);
+
 struct MeasureOptions {
     unsigned windows = 10;
     double seconds = 0.25;            // of a window

@@ -15,6 +15,8 @@ constexpr const char* about =
     "  direct   the loop beside a bare forwarder, and its parts\n"
     "  ring     an RX lcore hands over to the worker by a ring, beside direct polling\n"
     "  swap     the longest turn of the loop when new tables come, beside those without\n"
+    "  flips    10 000 services, a thousand times a second a backend falls or returns, beside "
+    "none\n"
     "  scaling  two workers beside one, each with a generator of its own\n"
     "Exit 0: every packet came back with the right bytes.";
 
@@ -38,7 +40,7 @@ std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
     CLI::App app(about, "loop");
     app.option_defaults()->always_capture_default();
     app.add_option("--mode", options.mode, "what to compare")
-        ->check(CLI::IsMember({"direct", "ring", "scaling", "swap"}));
+        ->check(CLI::IsMember({"direct", "ring", "scaling", "swap", "flips"}));
     app.add_option("--forward", options.forward, "dsr-l2 or ipip")
         ->check(CLI::IsMember({"dsr-l2", "ipip"}));
     app.add_option("--flows", options.flows, "flows of each worker")

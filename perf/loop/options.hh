@@ -10,7 +10,7 @@
 namespace weir::loop {
 
 struct Options {
-    std::string mode = "direct";  // direct | ring | scaling | swap
+    std::string mode = "direct";  // direct | ring | scaling | swap | flips
     std::string forward = "dsr-l2";
     std::uint32_t flows = 1'000'000;  // of each worker
     std::uint32_t entries = 4'194'304;

@@ -79,6 +79,8 @@ public:
                                                 std::vector<LcorePlan> lcores,
                                                 std::vector<std::unique_ptr<Lane>> lanes);
 
+    [[nodiscard]] Publisher& publisher() noexcept { return engine_->publisher(); }
+
     // New tables with the same content, in other memory: as a reload does. Control thread.
     void swap_tables() {
         engine_->publisher().poll();

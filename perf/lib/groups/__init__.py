@@ -44,5 +44,6 @@ class Group:
 
 
 def all_groups():
-    from lib.groups import churn, latency, link, micro, pipeline, scaling
-    return [micro.Micro(), pipeline.InMemory(), link.Link(), churn.Churn(), latency.Latency(), scaling.Scaling()]
+    from lib.groups import churn, control, latency, link, micro, pipeline, scaling
+    return [micro.Micro(), control.Control(), pipeline.InMemory(), link.Link(), churn.Churn(), latency.Latency(),
+            scaling.Scaling()]

@@ -1,30 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The real loop without a link (perf/loop): two workers beside one (P14), the ring hand-over (P15)."""
 
-import json
-import subprocess
-
 from lib.goals import figure, short
 from lib.groups import Group, Outcome
-from lib.system import BUILD, die, prefer
-
-
-def run_loop(context, mode, flows):
-    windows = context.options.windows or (4 if context.options.quick else 12)
-    command = [BUILD / "perf/loop", "--json", "--mode", mode, "--forward", "ipip", "--flows", flows,
-               "--windows", windows, "--cpus", f"{context.cpus[1]},{context.cpus[0]}"]
-    done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          preexec_fn=prefer)
-    if done.returncode != 0:
-        die(f"perf/loop: {done.stdout}{done.stderr}")
-    return json.loads(done.stdout)
-
+from lib.loop import enough, run_loop
 
 LEAST_SCALING = 1.9  # of macfwd: below, the machine gives no two whole CPUs
-
-
-def enough(result):
-    return result["kept"] >= result["windows"] * 0.7
 
 
 def loop_cycles(result):
