@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <event2/event.h>
@@ -18,6 +19,7 @@
 #include "app/version.hh"
 #include "lib/control/api_server.hh"
 #include "lib/control/controller.hh"
+#include "lib/control/heap_trim.hh"
 #include "lib/control/json.hh"
 #include "lib/control/log.hh"
 #include "lib/control/plan.hh"
@@ -68,6 +70,7 @@ private:
     // The last view, for DPDK's telemetry threads.
     std::atomic<std::shared_ptr<const InstanceView>> view_;
     std::unique_ptr<Controller> controller_;
+    std::optional<HeapTrim> heap_trim_;
     bool stopping_ = false;
 };
 
@@ -193,6 +196,7 @@ Result<void> Daemon::start(const std::vector<std::string>& eal_extra) {
     if (auto done = hardware_->start(); !done) return done;
     if (auto done = engine_->start(); !done) return done;
     if (auto done = wait_until_polling(); !done) return done;
+    heap_trim_.emplace(base_.get());
     if (auto done = drop_root(); !done) log_warning("privileges kept: {}", done.error().message);
     for (const std::string& warning : plan_.warnings)
         log_warning("{}", warning);

@@ -9,7 +9,6 @@
 
 #include "lib/control/config_text.hh"
 #include "lib/control/plan_parts.hh"
-#include "lib/dataplane/counters.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/table.hh"
 #include "lib/wire/headers.hh"
@@ -178,24 +177,6 @@ void plan_dpdk_memory(const Config& config, Plan& plan) {
     add("EAL and drivers", devices);
 }
 
-void plan_process_memory(const Config& config, Plan& plan) {
-    const std::uint64_t workers = config.system.worker_lcores.size();
-    const auto add = [&](std::string purpose, std::uint64_t bytes) {
-        plan.memory.push_back({std::move(purpose), bytes, false});
-    };
-    const FlowSizes sizes = flow_sizes(config);
-    add(fmt::format("connection tables: {} x {} IPv4, {} IPv6 and {} port range flows", workers,
-                    sizes.narrow, sizes.wide, sizes.ranges),
-        workers * FlowTable::footprint(sizes));
-    add("counters of the workers", workers * sizeof(WorkerTraffic));
-    std::uint64_t tables = 0;
-    for (const ServiceConfig& service : config.services) {
-        tables += std::uint64_t{service.table_size} * 2 * sizeof(Seat);
-        tables += service.backends.size() * (sizeof(BackendEntry) + sizeof(MaglevMember) + 64);
-    }
-    add("service tables, old and new during a change", 2 * tables);
-}
-
 void warn_lcores(const Config& config, Plan& plan) {
     const SystemConfig& system = config.system;
     const auto has = [](const std::vector<unsigned>& cpus, unsigned cpu) {
@@ -255,6 +236,9 @@ Plan make_plan(const Config& config) {
         (item.dpdk ? plan.dpdk_bytes : plan.process_bytes) += item.bytes;
     }
     plan.dpdk_bytes = round_up(plan.dpdk_bytes, huge_page);
+    // EAL takes all of it at start and faults it in.
+    plan.resident_bytes =
+        std::max(plan.dpdk_bytes, config.system.memory.hugepages) + plan.process_bytes;
     warn_lcores(config, plan);
     warn_memory(config, plan, plan.warnings);
     warn_tunnels(config, plan.warnings);

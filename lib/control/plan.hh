@@ -50,6 +50,9 @@ struct Plan {
     std::vector<MemoryItem> memory;
     std::uint64_t dpdk_bytes = 0;     // what EAL needs, on a machine of one NUMA node; whole 2 MiB
     std::uint64_t process_bytes = 0;  // the sum of the rest
+    // What the kernel counts for the process that was started with this file: Rss and huge pages.
+    std::uint64_t resident_bytes = 0;
+    std::uint64_t reload_bytes = 0;     // more, at most, once it has reloaded as large a file
     std::vector<std::string> warnings;  // control beside a poller, worker CPU listed twice...
 };
 

@@ -11,6 +11,9 @@ namespace weir {
 
 std::vector<LcorePlan> plan_lcores(const SystemConfig& system);
 
+// Adds what the process takes beside DPDK's memory: tables, counters, configuration, the program.
+void plan_process_memory(const Config& config, Plan& plan);
+
 // Ports whose MTU leaves no room for the outer header of a full-sized packet.
 void warn_tunnels(const Config& config, std::vector<std::string>& warnings);
 

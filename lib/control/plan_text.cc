@@ -74,6 +74,12 @@ std::string to_string(const Plan& plan) {
     write_memory(plan, true, plan.dpdk_bytes, out);
     fmt::format_to(out, "memory of the process\n");
     write_memory(plan, false, plan.process_bytes, out);
+    fmt::format_to(out, "memory of the running program\n");
+    const auto line = [&](std::uint64_t bytes, std::string_view what) {
+        fmt::format_to(out, "  {:>14} bytes {:>11}  {}\n", bytes, human_size(bytes), what);
+    };
+    line(plan.resident_bytes, "resident, huge pages included");
+    line(plan.reload_bytes, "more at most after reloads");
     for (const std::string& warning : plan.warnings) {
         fmt::format_to(out, "warning: {}\n", warning);
     }

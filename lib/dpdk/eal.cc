@@ -2,8 +2,10 @@
 #include "lib/dpdk/eal.hh"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
@@ -11,6 +13,9 @@
 #include <fmt/format.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_memory.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/dpdk/device.hh"
 #include "lib/dpdk/output_capture.hh"
@@ -139,6 +144,21 @@ namespace {
 
 std::string captured_output;
 
+// Huge pages come faulted in; without them EAL's memory is mapped only, and would be faulted in by
+// the loops. DPDK's own threads may use it already, so nothing is overwritten.
+void fault_in_memory() {
+    const auto one = [](const rte_memseg_list*, const rte_memseg* segment, std::size_t bytes,
+                        void*) {
+        auto* memory = static_cast<std::byte*>(segment->addr);
+        if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return 0;
+        const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+        for (std::size_t at = 0; at < bytes; at += page)
+            std::atomic_ref(reinterpret_cast<char&>(memory[at])).fetch_or(0);
+        return 0;
+    };
+    rte_memseg_contig_walk(one, nullptr);
+}
+
 }  // namespace
 
 const std::string& eal_output() {
@@ -165,6 +185,7 @@ Result<void> eal_init(const std::vector<std::string>& arguments, DpdkLogSink sin
     const int taken = rte_eal_init(static_cast<int>(words.size()), pointers.data());
     captured_output = capture.stop();
     log_captured(captured_output);
+    if (taken >= 0 && rte_eal_has_hugepages() == 0) fault_in_memory();
     if (taken >= 0) return {};
     return Error{explain_eal_failure(captured_output, arguments)};
 }

@@ -167,8 +167,14 @@ TEST_CASE("plan: memory by purpose adds up", "[plan]") {
     CHECK(plan.dpdk_bytes - dpdk < (2u << 20));
     CHECK(plan.dpdk_bytes % (2u << 20) == 0);
     CHECK(plan.process_bytes == process);
-    CHECK(bytes_of(plan, "connection tables") == 2 * FlowTable::footprint(flow_sizes(config)));
-    CHECK(bytes_of(plan, "counters") == 2 * sizeof(WorkerTraffic));
+    CHECK(plan.resident_bytes == config.system.memory.hugepages + plan.process_bytes);
+    config.system.memory.hugepages = 0;
+    CHECK(make_plan(config).resident_bytes == plan.dpdk_bytes + plan.process_bytes);
+    // Both in pages of 2 MiB.
+    const std::uint64_t tables = FlowTable::footprint(flow_sizes(config)), page = 2u << 20;
+    CHECK(bytes_of(plan, "connection tables") == 2 * ((tables + page - 1) / page * page));
+    CHECK(bytes_of(plan, "counters") >= 2 * sizeof(WorkerTraffic));
+    CHECK(bytes_of(plan, "counters") < 2 * (sizeof(WorkerTraffic) + page));
     const std::uint64_t pool = bytes_of(plan, "on each NUMA node");
     CHECK(pool > std::uint64_t{plan.mbufs} * (plan.mbuf_room + 128 + 64));
     CHECK(pool < std::uint64_t{plan.mbufs} * (plan.mbuf_room + 128 + 64) * 5 / 4 + (4u << 20));
