@@ -292,8 +292,8 @@ constexpr auto metrics = std::to_array<Metric>({
     {{"weir_health_probes_total", counter, "Health probes by result.", "service,backend,result"}, probes},
     {{"weir_health_transitions_total", counter, "Times that the health check changed its mind between up and down.", of_backend}, health_transitions},
 
-    {{"weir_conntrack_entries", gauge, "Entries in use in the worker's connection table.", "worker"}, worker_figure<&W::flow_entries, true>},
-    {{"weir_conntrack_capacity", gauge, "Entries that the worker's connection table can hold.", "worker"}, worker_figure<&W::flow_capacity, true>},
+    {{"weir_conntrack_entries", gauge, "Entries in use in the worker's connection tables.", "worker"}, worker_figure<&W::flow_entries, true>},
+    {{"weir_conntrack_capacity", gauge, "Entries that the worker's connection tables can hold: IPv4, IPv6 and port ranges.", "worker"}, worker_figure<&W::flow_capacity, true>},
     {{"weir_conntrack_insert_failed_total", counter, "New flows that found no place in the connection table.", "worker"}, worker_figure<&W::flow_insert_failed, true>},
 
     {{"weir_port_up", gauge, "1 when the port has link.", "port"}, port_figure<&P::up>},

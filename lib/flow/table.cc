@@ -107,7 +107,7 @@ std::uint32_t FlowTable::size() const noexcept {
 }
 
 std::uint32_t FlowTable::capacity() const noexcept {
-    return narrow_.capacity();
+    return narrow_.capacity() + wide_.capacity() + ranges_.capacity();
 }
 
 }  // namespace weir

@@ -157,7 +157,7 @@ public:
     std::size_t copy(std::uint32_t& cursor, std::span<FlowRecord> out, Tick now) const noexcept;
 
     [[nodiscard]] std::uint32_t size() const noexcept;      // entries in use, expired ones included
-    [[nodiscard]] std::uint32_t capacity() const noexcept;  // IPv4 flows: FlowSizes::narrow
+    [[nodiscard]] std::uint32_t capacity() const noexcept;  // entries, of all tables
     [[nodiscard]] std::uint32_t lines() const noexcept {    // of all tables
         return narrow_.lines() + wide_.lines() + ranges_.lines();
     }

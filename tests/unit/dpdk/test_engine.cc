@@ -115,7 +115,7 @@ TEST_CASE("engine: the view sums what the loops counted", "[dpdk][engine]") {
     CHECK(view.workers[0].handed_over == 92);
     CHECK(view.workers[1].name == "worker0");
     CHECK(view.workers[1].handed_in + view.workers[2].handed_in == 92);
-    CHECK(view.workers[2].flow_capacity == 4096);
+    CHECK(view.workers[2].flow_capacity == 3 * 4096);
     CHECK(view.ports[0].port_to_tap == 1);
     CHECK(view.ports[1].tap_to_port == 1);
     CHECK(service_traffic(*rig.engine, ServiceId{3}).packets == 90);

@@ -103,6 +103,7 @@ TEST_CASE("table: flows of every kind live side by side", "[flow]") {
         REQUIRE(table.insert(name, n, FlowState::syn, start + 1000, start).done);
     }
     CHECK(table.size() == flows);
+    CHECK(table.capacity() == 3 * 2000);  // of all kinds, as size()
     for (std::uint32_t n = 0; n < flows; ++n) {
         const FlowName name = name_of(table, nth_flow(n));
         table.prefetch(name);
