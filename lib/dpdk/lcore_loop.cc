@@ -40,7 +40,7 @@ bool LcoreLoop::turn(const Tables& tables, Tick now) noexcept {
     unsigned work = 0;
     if (rx_) work += rx_->poll();
     if (worker_) {
-        work += worker_->run(tables, rx_ ? rx_->take_kept() : std::span<rte_mbuf* const>{}, now);
+        work += worker_->run(tables, rx_ ? rx_->take_kept() : std::span<rte_mbuf*>{}, now);
         work += tx_->drain();
         worker_->housekeep(now);
     }

@@ -59,6 +59,7 @@ struct Prepared {
 void cut_chain(rte_mbuf* mbuf, std::uint32_t length) noexcept;
 
 // After process(): the mbuf takes the packet's place and lengths, and asks the NIC for nothing.
+// tx_offload stays as it was: without flags it says nothing, and it lies in another cache line.
 inline void write_back(rte_mbuf* mbuf, const Packet& packet) noexcept {
     const auto before = mbuf->data_off;
     mbuf->data_off =
@@ -71,7 +72,6 @@ inline void write_back(rte_mbuf* mbuf, const Packet& packet) noexcept {
     }
     mbuf->pkt_len = packet.length;
     mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-    mbuf->tx_offload = 0;
 }
 
 }  // namespace weir

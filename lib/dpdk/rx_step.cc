@@ -50,42 +50,44 @@ unsigned RxStep::poll_queue(const RxQueue& queue) noexcept {
             continue;
         }
         prepared.mbuf->port = static_cast<std::uint16_t>(index(queue.port));
-        rte_prefetch0(rte_pktmbuf_mtod(prepared.mbuf, const void*));
         mbufs[good++] = prepared.mbuf;
     }
     distribute({mbufs.data(), good});
     return received;
 }
 
+// Who only passes packets on to a single worker does not look at them.
 void RxStep::distribute(std::span<rte_mbuf*> mbufs) noexcept {
     const auto workers = static_cast<std::uint32_t>(setup_.owners.size());
-    if (workers == 1 && setup_.self == 0) {
-        for (rte_mbuf* mbuf : mbufs)
-            kept_[kept_count_++] = mbuf;
-        return;
+    if (workers == 1) {
+        if (mbufs.empty()) return;
+        return setup_.self == 0 ? keep(mbufs) : hand_over(0, mbufs);
     }
-    std::array<Packet, rx_burst> packets;
-    std::array<std::uint32_t, rx_burst> owners;
-    for (std::size_t i = 0; i < mbufs.size(); ++i)
-        packets[i] = to_packet(*mbufs[i]);
-    steer({packets.data(), mbufs.size()}, owners, workers, setup_.vlans, setup_.secret);
-
-    for (std::size_t i = 0; i < mbufs.size(); ++i) {
-        if (static_cast<int>(owners[i]) == setup_.self) {
-            kept_[kept_count_++] = mbufs[i];
+    for (rte_mbuf* mbuf : mbufs)
+        rte_prefetch0(rte_pktmbuf_mtod(mbuf, const void*));
+    for (rte_mbuf* mbuf : mbufs) {
+        const Packet packet = to_packet(*mbuf);
+        const std::uint32_t owner =
+            steer(packet, workers, setup_.vlans[index(packet.port)], setup_.secret);
+        if (static_cast<int>(owner) == setup_.self) {
+            kept_[kept_count_++] = mbuf;
         } else {
-            Outgoing& outgoing = outgoing_[owners[i]];
-            outgoing.mbufs[outgoing.count++] = mbufs[i];
+            Outgoing& outgoing = outgoing_[owner];
+            outgoing.mbufs[outgoing.count++] = mbuf;
         }
     }
     for (std::uint32_t worker = 0; worker < workers; ++worker)
-        if (outgoing_[worker].count != 0) hand_over(worker);
+        if (outgoing_[worker].count != 0) hand_over(worker, outgoing_[worker].take());
 }
 
-void RxStep::hand_over(std::uint32_t owner) noexcept {
-    Outgoing& outgoing = outgoing_[owner];
-    const std::span<rte_mbuf*> mbufs{outgoing.mbufs.data(), outgoing.count};
-    outgoing.count = 0;
+void RxStep::keep(std::span<rte_mbuf*> mbufs) noexcept {
+    for (rte_mbuf* mbuf : mbufs) {
+        rte_prefetch0(rte_pktmbuf_mtod(mbuf, const void*));
+        kept_[kept_count_++] = mbuf;
+    }
+}
+
+void RxStep::hand_over(std::uint32_t owner, std::span<rte_mbuf*> mbufs) noexcept {
     const unsigned taken = setup_.owners[owner]->enqueue(mbufs);
     counters_.handed_over.add(taken);
     if (taken == mbufs.size()) return;

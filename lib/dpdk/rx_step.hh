@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <rte_mbuf.h>
@@ -52,16 +53,15 @@ public:
     unsigned poll() noexcept;
 
     // Packets of this lcore's own worker, prepared; the worker takes them over.
-    [[nodiscard]] std::span<rte_mbuf* const> take_kept() noexcept {
-        const std::span<rte_mbuf* const> kept{kept_.data(), kept_count_};
-        kept_count_ = 0;
-        return kept;
+    [[nodiscard]] std::span<rte_mbuf*> take_kept() noexcept {
+        return {kept_.data(), std::exchange(kept_count_, 0u)};
     }
 
 private:
     unsigned poll_queue(const RxQueue& queue) noexcept;
     void distribute(std::span<rte_mbuf*> mbufs) noexcept;
-    void hand_over(std::uint32_t owner) noexcept;
+    void keep(std::span<rte_mbuf*> mbufs) noexcept;
+    void hand_over(std::uint32_t owner, std::span<rte_mbuf*> mbufs) noexcept;
 
     Setup setup_;
     LcoreCounters& counters_;
@@ -72,6 +72,7 @@ private:
     struct Outgoing {
         unsigned count = 0;
         std::array<rte_mbuf*, rx_burst> mbufs{};
+        std::span<rte_mbuf*> take() noexcept { return {mbufs.data(), std::exchange(count, 0u)}; }
     };
     std::vector<Outgoing> outgoing_;  // by worker; empty between polls
 };

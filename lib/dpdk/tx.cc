@@ -37,6 +37,16 @@ void TxStage::flush() noexcept {
 void TxStage::send_waiting(PortState& port) noexcept {
     const std::span<rte_mbuf*> frames{port.waiting.data(), port.count};
     port.count = 0;
+    send_now(port, frames);
+}
+
+void TxStage::send(PortId port_id, std::span<rte_mbuf*> frames) noexcept {
+    PortState& port = ports_[index(port_id)];
+    if (port.count != 0) send_waiting(port);
+    send_now(port, frames);
+}
+
+void TxStage::send_now(PortState& port, std::span<rte_mbuf*> frames) noexcept {
     if (port.setup.owner) {
         give_to_nic(port, frames, control_);
         return;

@@ -59,6 +59,8 @@ public:
 
     // Takes the frame; it leaves with the next flush(), or at once when max_burst have gathered.
     void push(PortId port, rte_mbuf* mbuf) noexcept;
+    // Takes all of these and sends them now, behind what was pushed for that port.
+    void send(PortId port, std::span<rte_mbuf*> frames) noexcept;
     // Sends what was pushed: one burst per port.
     void flush() noexcept;
     // Sends what other lcores handed over: at most max_burst from each ring. Answers how many.
@@ -77,6 +79,7 @@ private:
         std::array<rte_mbuf*, max_burst> waiting{};
     };
     void send_waiting(PortState& port) noexcept;
+    void send_now(PortState& port, std::span<rte_mbuf*> frames) noexcept;
     void give_to_nic(PortState& port, std::span<rte_mbuf*> frames, bool of_control) noexcept;
     void drop_full(PortState& port, std::span<rte_mbuf*> frames, bool of_control) noexcept;
 

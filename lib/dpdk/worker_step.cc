@@ -18,20 +18,35 @@ WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
       punt_(setup.punt_rings, counters) {}
 
 // A packet's way: collected here, decided by the pipeline, gone by one of three doors.
-unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf* const> kept, Tick now) noexcept {
-    const unsigned count = collect(kept);
+unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept {
+    const std::span<rte_mbuf*> mbufs = inputs_.empty() ? kept : collect(kept);
+    const auto count = static_cast<unsigned>(mbufs.size());
     if (count == 0) return 0;
     for (unsigned i = 0; i < count; ++i)
-        packets_[i] = to_packet(*mbufs_[i]);
+        packets_[i] = to_packet(*mbufs[i]);
 
     pipeline_.process(tables, {packets_.data(), count}, {verdicts_.data(), count}, now);
 
+    if (one_way(count)) [[likely]] {
+        for (unsigned i = 0; i < count; ++i)
+            write_back(mbufs[i], packets_[i]);
+        tx_.send(verdicts_[0].port, mbufs);
+        return count;
+    }
     for (unsigned i = 0; i < count; ++i)
-        dispose(mbufs_[i], packets_[i], verdicts_[i], now);
+        dispose(mbufs[i], packets_[i], verdicts_[i], now);
     tx_.flush();
     rte_pktmbuf_free_bulk(drops_.data(), dropped_);
     dropped_ = 0;
     return count;
+}
+
+// The whole burst leaves by one port.
+bool WorkerStep::one_way(unsigned count) const noexcept {
+    unsigned others = 0;
+    for (unsigned i = 0; i < count; ++i)
+        others += verdicts_[i].action != Action::send || verdicts_[i].port != verdicts_[0].port;
+    return others == 0;
 }
 
 void WorkerStep::dispose(rte_mbuf* mbuf, const Packet& packet, const Verdict& verdict,
@@ -56,8 +71,9 @@ void WorkerStep::drop(rte_mbuf* mbuf, DropReason reason) noexcept {
 }
 
 // First what this lcore polled, then the rings, each time from another one on, so that none
-// starves.
-unsigned WorkerStep::collect(std::span<rte_mbuf* const> kept) noexcept {
+// starves. What comes from a ring lies in another core's cache, mbuf and frame: all of them are
+// asked for before the first is looked at.
+std::span<rte_mbuf*> WorkerStep::collect(std::span<rte_mbuf*> kept) noexcept {
     auto count = static_cast<unsigned>(kept.size());
     std::copy(kept.begin(), kept.end(), mbufs_.begin());
     const unsigned own = count;
@@ -66,9 +82,14 @@ unsigned WorkerStep::collect(std::span<rte_mbuf* const> kept) noexcept {
         if (++next_input_ == inputs_.size()) next_input_ = 0;
     }
     for (unsigned i = own; i < count; ++i)
-        rte_prefetch0(rte_pktmbuf_mtod(mbufs_[i], const void*));
+        __builtin_prefetch(mbufs_[i], 1);
+    for (unsigned i = own; i < count; ++i) {
+        const auto* const frame = rte_pktmbuf_mtod(mbufs_[i], const std::uint8_t*);
+        rte_prefetch0(frame);
+        __builtin_prefetch(frame - RTE_CACHE_LINE_SIZE, 1);  // where an outer header will begin
+    }
     counters_.handed_in.add(count - own);
-    return count;
+    return {mbufs_.data(), count};
 }
 
 void WorkerStep::housekeep(Tick now) noexcept {

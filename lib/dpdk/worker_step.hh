@@ -34,7 +34,7 @@ public:
 
     // One burst: `kept` (at most max_burst, of the RX step of this lcore) and what lies in the
     // input rings, max_burst packets in all. Answers how many it disposed of.
-    unsigned run(const Tables& tables, std::span<rte_mbuf* const> kept, Tick now) noexcept;
+    unsigned run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept;
 
     // Once a loop, bounded: looks at sweep_per_loop lines, so that the whole connection
     // table is visited every 4 s (and no slower than the loop allows); answers the flow mailbox.
@@ -46,7 +46,8 @@ public:
     static constexpr std::uint32_t sweep_per_loop = 32;
 
 private:
-    unsigned collect(std::span<rte_mbuf* const> kept) noexcept;
+    std::span<rte_mbuf*> collect(std::span<rte_mbuf*> kept) noexcept;
+    [[nodiscard]] bool one_way(unsigned count) const noexcept;
     void dispose(rte_mbuf* mbuf, const Packet& packet, const Verdict& verdict, Tick now) noexcept;
     void drop(rte_mbuf* mbuf, DropReason reason) noexcept;
 

@@ -83,12 +83,9 @@ std::vector<std::uint8_t> owners_of(const gen::Frames& frames, std::uint32_t flo
     std::vector<std::uint8_t> frame(frames.blank().begin(), frames.blank().end());
     const auto length = static_cast<std::uint32_t>(frame.size());
     const Packet packet{.data = frame.data(), .contiguous = length, .length = length};
-    const std::uint16_t untagged = 0;
     for (std::uint32_t flow = 0; flow < flows; ++flow) {
-        std::uint32_t owner = 0;
         frames.set_flow(frame.data(), flow, false);
-        steer({&packet, 1}, {&owner, 1}, workers, {&untagged, 1}, Scene::secret());
-        owners[flow] = static_cast<std::uint8_t>(owner);
+        owners[flow] = static_cast<std::uint8_t>(steer(packet, workers, 0, Scene::secret()));
     }
     return owners;
 }

@@ -5,7 +5,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "lib/dataplane/steer.hh"
 #include "tests/unit/dataplane/fixture.hh"
 
 using namespace weir;
@@ -138,55 +137,4 @@ TEST_CASE("every drop reason has its own name and a sentence", "[dataplane]") {
     CHECK(drop_reasons[static_cast<std::size_t>(DropReason::no_backend)].name == "no_backend");
     CHECK(drop_reasons[static_cast<std::size_t>(DropReason::mbuf_exhausted)].name ==
           "mbuf_exhausted");
-}
-
-TEST_CASE("every packet of a flow has one owner, and owners share the flows evenly",
-          "[dataplane][steer]") {
-    const HashSecret secret{{5, 6, 7, 8}};
-    const std::vector<std::uint16_t> vlans{0};
-    for (const std::uint32_t workers : {1U, 2U, 3U, 7U}) {
-        std::vector<std::uint32_t> owned(workers);
-        for (int i = 0; i < 7000; ++i) {
-            const auto port = static_cast<std::uint16_t>(i + 1);
-            std::vector<Bytes> frames{client_frame(port, 0x02), client_frame(port, 0x10),
-                                      client_frame(port, 0x11)};
-            std::vector<Packet> packets;
-            for (Bytes& frame : frames)
-                packets.push_back({.data = frame.data(),
-                                   .contiguous = static_cast<std::uint32_t>(frame.size()),
-                                   .length = static_cast<std::uint32_t>(frame.size())});
-            std::vector<std::uint32_t> owners(packets.size(), 99);
-            steer(packets, owners, workers, vlans, secret);
-            REQUIRE(owners[0] < workers);
-            REQUIRE(owners[1] == owners[0]);
-            REQUIRE(owners[2] == owners[0]);
-            ++owned[owners[0]];
-        }
-        for (const std::uint32_t flows : owned) {
-            CHECK(flows * workers > 7000 * 0.85);
-            CHECK(flows * workers < 7000 * 1.15);
-        }
-    }
-}
-
-TEST_CASE("first and later fragments of a datagram have one owner", "[dataplane][steer]") {
-    const HashSecret secret{{5, 6, 7, 8}};
-    const std::vector<std::uint16_t> vlans{0};
-    for (int i = 0; i < 100; ++i) {
-        const std::string source = "198.18.1." + std::to_string(i);
-        Bytes first = Ethernet{.destination = "02:00:00:00:00:05", .source = "02:00:00:00:00:c1"} /
-                      (Ip4{.source = source, .destination = "203.0.113.10", .fragment = 0x2000} /
-                       (Tcp{} / filled(12)));
-        Bytes later =
-            Ethernet{.destination = "02:00:00:00:00:05", .source = "02:00:00:00:00:c1"} /
-            (Ip4{.source = source, .destination = "203.0.113.10", .fragment = 4} / filled(40));
-        std::vector<Packet> packets;
-        for (Bytes* frame : {&first, &later})
-            packets.push_back({.data = frame->data(),
-                               .contiguous = static_cast<std::uint32_t>(frame->size()),
-                               .length = static_cast<std::uint32_t>(frame->size())});
-        std::vector<std::uint32_t> owners(2);
-        steer(packets, owners, 5, vlans, secret);
-        REQUIRE(owners[0] == owners[1]);
-    }
 }
