@@ -112,7 +112,7 @@ Result<std::unique_ptr<Runner>> runner_of(const Options& options, const Stage& s
     std::iota(flows.begin(), flows.end(), 0u);
     std::vector<std::unique_ptr<Lane>> lanes;
     lanes.push_back(std::make_unique<Lane>(frames, std::move(checker).value(), std::move(flows),
-                                           stage.pool, &many));
+                                           stage.pools.front(), &many));
     const LcorePlan control{.lcore = control_lcore, .cpu = options.cpus[1], .control = true};
     const LcorePlan worker{.lcore = worker_lcore, .cpu = options.cpus[0], .worker = 0};
     return EngineRunner::make("flips", stage, {worker, control}, std::move(lanes));

@@ -17,6 +17,7 @@
 
 #include "lib/dataplane/counters.hh"
 #include "lib/dpdk/port.hh"
+#include "lib/dpdk/ring.hh"
 #include "lib/wire/result.hh"
 #include "perf/gen/check.hh"
 #include "perf/gen/frames.hh"
@@ -41,6 +42,12 @@ public:
     // Any thread. A closed lane gives no packets.
     void open(bool yes) noexcept { made_.open.store(yes, std::memory_order_relaxed); }
 
+    // Packets are made by another lcore from now on, by calls of make_far(), and wait in a ring:
+    // written by somebody else, as a NIC's are. Before the lane is open.
+    Result<void> set_far();
+    // The maker's lcore: makes some, if there is room.
+    void make_far() noexcept;
+
     // The poller's lcore: `wanted` packets, or none while the lane is closed or the pool too empty.
     std::uint16_t receive(rte_mbuf** out, std::uint16_t wanted) noexcept;
     // The sender's lcore: takes them all.
@@ -53,8 +60,8 @@ public:
     [[nodiscard]] std::uint64_t of(gen::Verdict verdict) const noexcept {
         return returned_.verdicts[static_cast<std::size_t>(verdict)].read();
     }
-    // TSC cycles of receive() calls that gave something, and of send().
-    [[nodiscard]] std::uint64_t receive_cycles() const noexcept { return made_.cycles.read(); }
+    // TSC cycles of the poller in receive() calls that gave something, and of send().
+    [[nodiscard]] std::uint64_t receive_cycles() const noexcept { return polled_.cycles.read(); }
     [[nodiscard]] std::uint64_t send_cycles() const noexcept { return returned_.cycles.read(); }
     [[nodiscard]] std::size_t flows() const noexcept { return made_.flows.size(); }
 
@@ -64,9 +71,11 @@ public:
     [[nodiscard]] std::uint64_t longest_turn() const noexcept { return made_.longest.read(); }
 
 private:
+    std::uint16_t make(rte_mbuf** out, std::uint16_t wanted) noexcept;
+    std::uint16_t take_far(rte_mbuf** out, std::uint16_t wanted) noexcept;
     void watch_turn(std::uint64_t begin) noexcept;
 
-    struct alignas(64) Made {  // of the poller's lcore
+    struct alignas(64) Made {  // of the maker's lcore, which is the poller's unless far
         const gen::Frames* frames;
         std::vector<std::uint32_t> flows;
         rte_mempool* pool;
@@ -74,12 +83,16 @@ private:
         std::atomic<bool> open{false};
         bool first_pass = true;
         std::size_t next = 0;
-        Counter packets, cycles;
+        Counter packets;
         std::atomic<unsigned> watch{0};
         unsigned watched = 0;  // the value of `watch` that `longest` belongs to
         std::uint64_t last_end = 0, last_send_cycles = 0;
         Counter longest;
     } made_;
+    struct alignas(64) Polled {  // of the poller's
+        Counter cycles;
+        std::unique_ptr<MbufRing> far;
+    } polled_;
     struct alignas(64) Returned {  // of the sender's
         gen::Checker checker;
         ManyFlows* many;

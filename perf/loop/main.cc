@@ -28,6 +28,7 @@ std::atomic<bool> stop{false};
 static_assert(std::atomic<bool>::is_always_lock_free);  // set by a signal handler
 
 constexpr std::uint16_t queues = 4;
+constexpr unsigned most_lanes = 2;
 constexpr std::uint64_t memory_bytes = std::uint64_t{256} << 20;
 
 Result<void> start_eal(const Options& options, bool huge) {
@@ -58,13 +59,14 @@ std::map<unsigned, int> threads_of_lcores() {
 
 // Everything that needs pools and port, which outlive it.
 Result<bool> compare(const Options& options, bool huge, LanePort& port, const MbufPools& pools,
-                     rte_mempool* pool) {
+                     std::vector<rte_mempool*> lane_pools) {
     auto scene = Scene::make({options.forward, options.backends, port.mac()});
     if (!scene) return scene.error();
     auto frames = gen::Frames::make({*parse_mac("02:00:00:00:00:c1"), port.mac(),
                                      scene.value().vip(), 80, false, flows_needed(options), 0});
     if (!frames) return frames.error();
-    const Stage stage{port, scene.value(), pool, pools.control(), options.entries, huge};
+    const Stage stage{port, scene.value(), std::move(lane_pools), pools.control(), options.entries,
+                      huge};
     if (options.mode == "flips") {
         auto flips = watch_flips(options, stage, threads_of_lcores().at(worker_lcore), stop);
         if (!flips) return flips.error();
@@ -95,14 +97,19 @@ Result<bool> run(const Options& options) {
     pool_options.mbufs = 255;  // of the device that is never used
     auto pools = MbufPools::create(pool_options);
     if (!pools) return pools.error();
-    // Without caches: every buffer is used in turn, so that as much memory goes round as with a
-    // device's ring of descriptors.
-    rte_mempool* const pool =
-        rte_pktmbuf_pool_create("lanes", options.mbufs, 0, 0, pools.value().room(), SOCKET_ID_ANY);
-    if (pool == nullptr) return Error{"no memory for the packets"};
+    // For each lane, as a port's queues have buffers of their own: shared ones would go to and fro
+    // between the CPUs. Without caches: every buffer is used in turn, so that as much memory goes
+    // round as with a device's ring of descriptors.
+    std::vector<rte_mempool*> lane_pools;
+    for (unsigned lane = 0; lane < most_lanes; ++lane) {
+        lane_pools.push_back(rte_pktmbuf_pool_create(fmt::format("lane{}", lane).c_str(),
+                                                     options.mbufs, 0, 0, pools.value().room(),
+                                                     SOCKET_ID_ANY));
+        if (lane_pools.back() == nullptr) return Error{"no memory for the packets"};
+    }
     auto port = LanePort::open(queues, pools.value());
     if (!port) return port.error();
-    return compare(options, huge, port.value(), pools.value(), pool);
+    return compare(options, huge, port.value(), pools.value(), std::move(lane_pools));
 }
 
 }  // namespace

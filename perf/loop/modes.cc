@@ -32,7 +32,7 @@ public:
             auto checker = gen::Checker::make(expectation, frames_, flows_needed(options_));
             if (!checker) return checker.error();
             lanes.push_back(std::make_unique<Lane>(frames_, std::move(checker).value(),
-                                                   std::move(one), stage_.pool));
+                                                   std::move(one), stage_.pools.at(lanes.size())));
         }
         return lanes;
     }
@@ -101,6 +101,12 @@ Result<void> add_direct(Maker& maker, std::uint32_t flows) {
 
 Result<void> add_ring(Maker& maker, std::uint32_t flows) {
     if (auto added = add_direct(maker, flows); !added) return added;
+    if (auto added =
+            maker.add_engine("weir-far", {range(0, flows)}, {maker.worker(worker_lcore, 0)});
+        !added)
+        return added;
+    auto& far = dynamic_cast<EngineRunner&>(*maker.runners.back());
+    if (auto set = far.set_maker(other_lcore); !set) return set;
     return maker.add_engine("ring", {range(0, flows)},
                             {maker.poller(other_lcore), maker.worker(worker_lcore, 0)});
 }

@@ -42,7 +42,7 @@ void StepsRunner::forward(std::size_t) noexcept {
     receive.self = 0;
     receive.vlans = {0};
     receive.secret = Scene::secret();
-    receive.pool = stage_.pool;
+    receive.pool = stage_.pools.front();
     RxStep rx(std::move(receive), counters);
     TxStage::PortSetup out;
     out.device = stage_.port.device();

@@ -50,10 +50,10 @@ std::vector<Conclusion> conclusions(const Options& options, const Outcome& outco
     std::vector<Conclusion> all{
         {"extra_cycles", "cycles a packet above macfwd", above(outcome, weir, 0, bare)}};
     if (options.mode == "ring") {
-        const std::size_t ring = at(outcome, "ring");
+        const std::size_t ring = at(outcome, "ring"), far = at(outcome, "weir-far");
         all.push_back({"handover_cycles",
-                       "cycles a packet of the worker above direct polling (P15)",
-                       above(outcome, ring, worker_station(outcome.courses[ring]), weir)});
+                       "cycles a packet of the worker above direct polling of far packets (P15)",
+                       above(outcome, ring, worker_station(outcome.courses[ring]), far)});
     }
     if (options.mode == "scaling") {
         const auto add = [&](const char* name, const char* words, const char* two, const char* one,

@@ -71,7 +71,7 @@ Result<std::unique_ptr<Runner>> EngineRunner::make(std::string name, const Stage
     setup.lcores = std::move(lcores);
     setup.flow_sizes = stage.entries;
     setup.secret = Scene::secret();
-    setup.pool_on = [pool = stage.pool](unsigned) { return pool; };
+    setup.pool_on = [pool = stage.pools.front()](unsigned) { return pool; };
     setup.control_pool = stage.control_pool;
     setup.hugetlb = stage.huge;
     auto made = Engine::create(std::move(setup));
@@ -92,6 +92,31 @@ Result<std::unique_ptr<Runner>> EngineRunner::make(std::string name, const Stage
         runner->stations_.push_back(std::move(station));
     }
     return std::unique_ptr<Runner>(std::move(runner));
+}
+
+Result<void> EngineRunner::set_maker(unsigned lcore) {
+    maker_ = lcore;
+    return lanes().front()->set_far();
+}
+
+Result<void> EngineRunner::launch() {
+    if (auto started = engine_->start(); !started || !maker_) return started;
+    making_.store(true, std::memory_order_relaxed);
+    const auto main = [](void* argument) {
+        auto* const runner = static_cast<EngineRunner*>(argument);
+        while (runner->making_.load(std::memory_order_relaxed))
+            runner->lanes().front()->make_far();
+        return 0;
+    };
+    if (rte_eal_remote_launch(main, this, *maker_) != 0)
+        return Error{fmt::format("lcore {} is busy", *maker_)};
+    return {};
+}
+
+Result<void> EngineRunner::halt() {
+    making_.store(false, std::memory_order_relaxed);
+    if (maker_) rte_eal_wait_lcore(*maker_);
+    return engine_->stop();
 }
 
 Result<void> OwnLoopRunner::launch() {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +22,7 @@ namespace weir::loop {
 struct Stage {
     LanePort& port;
     const Scene& scene;
-    rte_mempool* pool;
+    std::vector<rte_mempool*> pools;  // by lane
     rte_mempool* control_pool;
     std::uint32_t entries;  // of each connection table
     bool huge;              // memory on huge pages
@@ -79,6 +80,9 @@ public:
                                                 std::vector<LcorePlan> lcores,
                                                 std::vector<std::unique_ptr<Lane>> lanes);
 
+    // The packets of the only lane are made by this lcore. Before start().
+    Result<void> set_maker(unsigned lcore);
+
     [[nodiscard]] Publisher& publisher() noexcept { return engine_->publisher(); }
 
     // New tables with the same content, in other memory: as a reload does. Control thread.
@@ -89,10 +93,12 @@ public:
 
 private:
     using Runner::Runner;
-    Result<void> launch() override { return engine_->start(); }
-    Result<void> halt() override { return engine_->stop(); }
+    Result<void> launch() override;
+    Result<void> halt() override;
 
     std::unique_ptr<Engine> engine_;
+    std::optional<unsigned> maker_;  // lcore
+    std::atomic<bool> making_{false};
 };
 
 // A loop of our own on each of some lcores: forward() is called until stop().
