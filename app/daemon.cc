@@ -22,6 +22,7 @@
 #include "lib/control/heap_trim.hh"
 #include "lib/control/json.hh"
 #include "lib/control/log.hh"
+#include "lib/control/pace.hh"
 #include "lib/control/plan.hh"
 #include "lib/dpdk/privileges.hh"
 #include "lib/dpdk/telemetry.hh"
@@ -49,7 +50,9 @@ private:
     Result<void> wait_until_polling();
     Result<void> drop_root();
     void on_signal(int signal);
+    Result<void> watch_taps();
     unsigned turn();
+    void wait(Pace::Wait time);
 
     struct FreeBase {
         void operator()(event_base* base) const noexcept { event_base_free(base); }
@@ -62,6 +65,8 @@ private:
     Plan plan_;
     std::unique_ptr<event_base, FreeBase> base_{event_base_new()};
     std::vector<std::unique_ptr<event, FreeEvent>> signals_;
+    std::vector<std::unique_ptr<event, FreeEvent>> taps_;  // end a wait when frames are there
+    std::unique_ptr<event, FreeEvent> alarm_;              // ends one in any case
     std::unique_ptr<ApiServer> server_;
     bool eal_ = false;
     std::unique_ptr<Hardware> hardware_;
@@ -77,6 +82,7 @@ private:
 // The order matters: clients first, then what they ask, then what carries the packets.
 Daemon::~Daemon() {
     if (eal_) set_telemetry_provider({});
+    taps_.clear();  // before their descriptors close
     controller_.reset();
     server_.reset();
     data_plane_.reset();
@@ -171,6 +177,22 @@ Result<void> Daemon::start_telemetry() {
     });
 }
 
+Result<void> Daemon::watch_taps() {
+    const auto nothing = [](evutil_socket_t, short, void*) {};  // the next turn reads the frames
+    alarm_.reset(evtimer_new(base_.get(), nothing, nullptr));
+    for (std::size_t number = 0; number < config_.ports.size(); ++number) {
+        const auto& tap = hardware_->tap(number);
+        if (!tap) continue;
+        // Edges: frames that stay because there is no buffer for them must not end every wait.
+        event* one =
+            event_new(base_.get(), tap->fd(), EV_READ | EV_PERSIST | EV_ET, nothing, nullptr);
+        if (one == nullptr || event_add(one, nullptr) != 0)
+            return Error{fmt::format("TAP '{}' cannot be waited for", tap->name())};
+        taps_.emplace_back(one);
+    }
+    return {};
+}
+
 Result<void> Daemon::wait_until_polling() {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (!engine_->polling()) {
@@ -193,6 +215,7 @@ Result<void> Daemon::start(const std::vector<std::string>& eal_extra) {
     if (auto done = start_engine(eal_extra); !done) return done;
     if (auto done = start_control(); !done) return done;  // the first tables are published
     if (auto done = start_telemetry(); !done) return done;
+    if (auto done = watch_taps(); !done) return done;
     if (auto done = hardware_->start(); !done) return done;
     if (auto done = engine_->start(); !done) return done;
     if (auto done = wait_until_polling(); !done) return done;
@@ -213,9 +236,23 @@ unsigned Daemon::turn() {
     return engine_->control_turn();
 }
 
+// libevent's timers count milliseconds. Below, a plain sleep is what keeps the time.
+void Daemon::wait(Pace::Wait time) {
+    if (time < std::chrono::milliseconds(1)) {
+        std::this_thread::sleep_for(time);
+        return;
+    }
+    const timeval end{0, static_cast<suseconds_t>(time.count())};
+    event_add(alarm_.get(), &end);
+    event_base_loop(base_.get(), EVLOOP_ONCE);
+}
+
 void Daemon::run() {
-    while (!stopping_)
-        if (turn() == 0) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    Pace pace;
+    while (!stopping_) {
+        const Pace::Wait time = pace.after(turn() != 0);
+        if (time != Pace::Wait::zero()) wait(time);
+    }
 }
 
 bool Daemon::stop() {
