@@ -74,4 +74,19 @@ inline void write_back(rte_mbuf* mbuf, const Packet& packet) noexcept {
     mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 }
 
+// Begins to load, for writing, the first cache line of the packet and the one before it, where an
+// outer header will begin. Asked for in time, for the whole burst, both are there when the packet
+// is rewritten; a line that is only read first must be asked for again from whoever has it, and
+// stores wait for that one after the other.
+inline void fetch_to_write(const rte_mbuf* mbuf) noexcept {
+    const auto* const data = rte_pktmbuf_mtod(mbuf, const char*);
+    for (const char* const line : {data - RTE_CACHE_LINE_SIZE, data}) {
+#if defined(__x86_64__)
+        asm volatile("prefetchw %0" : : "m"(*line));  // no effect on CPUs without it
+#else
+        __builtin_prefetch(line, 1);
+#endif
+    }
+}
+
 }  // namespace weir

@@ -14,8 +14,8 @@ namespace weir {
 RxStep::RxStep(Setup setup, LcoreCounters& counters)
     : setup_(std::move(setup)), counters_(counters), outgoing_(setup_.owners.size()) {
     const bool has_peers = setup_.owners.size() > 1;
-    const std::size_t queues = setup_.queues.size();
-    bursts_per_turn_ = setup_.self < 0 ? queues : has_peers ? 1 : max_burst / rx_burst;
+    bursts_per_turn_ = setup_.self < 0 ? setup_.queues.size() : 1;
+    burst_ = setup_.self >= 0 && has_peers ? rx_burst / 2 : rx_burst;
 }
 
 RxStep::~RxStep() {
@@ -37,7 +37,7 @@ unsigned RxStep::poll() noexcept {
 
 unsigned RxStep::poll_queue(const RxQueue& queue) noexcept {
     std::array<rte_mbuf*, rx_burst> mbufs;
-    const unsigned received = rte_eth_rx_burst(queue.device, queue.queue, mbufs.data(), rx_burst);
+    const unsigned received = rte_eth_rx_burst(queue.device, queue.queue, mbufs.data(), burst_);
     if (received == 0) return 0;
     counters_.received.add(received);
 
@@ -70,6 +70,7 @@ void RxStep::distribute(std::span<rte_mbuf*> mbufs) noexcept {
         const std::uint32_t owner =
             steer(packet, workers, setup_.vlans[index(packet.port)], setup_.secret);
         if (static_cast<int>(owner) == setup_.self) {
+            fetch_to_write(mbuf);
             kept_[kept_count_++] = mbuf;
         } else {
             Outgoing& outgoing = outgoing_[owner];
@@ -82,7 +83,7 @@ void RxStep::distribute(std::span<rte_mbuf*> mbufs) noexcept {
 
 void RxStep::keep(std::span<rte_mbuf*> mbufs) noexcept {
     for (rte_mbuf* mbuf : mbufs) {
-        rte_prefetch0(rte_pktmbuf_mtod(mbuf, const void*));
+        fetch_to_write(mbuf);
         kept_[kept_count_++] = mbuf;
     }
 }

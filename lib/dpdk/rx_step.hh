@@ -22,10 +22,10 @@
 
 namespace weir {
 
-// Packets asked of a queue at once. 32 hides the latency of a cache miss per packet, and is what
-// the vector receive functions of NIC drivers are made for.
-inline constexpr std::uint32_t rx_burst = 32;
-static_assert(rx_burst <= max_burst);
+// Packets asked of a queue at once, at most. What a burst costs beside its packets (the ring's
+// indices and descriptors, which the other side has just written) is shared by all of it, and their
+// cache misses overlap.
+inline constexpr std::uint32_t rx_burst = max_burst;
 
 struct RxQueue {
     std::uint16_t device = 0, queue = 0;  // DPDK's numbers
@@ -46,10 +46,10 @@ public:
     RxStep(Setup setup, LcoreCounters& counters);
     ~RxStep();  // frees what was kept and not taken
 
-    // Polls the queues in turn. A poller that keeps its own takes at most max_burst packets, or
-    // rx_burst when it has peers (their packets fill the other half of its worker's burst); the
-    // next call goes on with the next queue. Answers how many came.
-    // Precondition: kept() of the last call has been disposed of.
+    // Polls the queues in turn. A poller that keeps its own takes packets of one queue: rx_burst,
+    // or half as many when it has peers (their packets fill the other half of its worker's burst);
+    // the next call goes on with the next queue. Answers how many came. Precondition: kept() of the
+    // last call has been disposed of.
     unsigned poll() noexcept;
 
     // Packets of this lcore's own worker, prepared; the worker takes them over.
@@ -66,6 +66,7 @@ private:
     Setup setup_;
     LcoreCounters& counters_;
     std::size_t bursts_per_turn_;  // polls that found something
+    std::uint16_t burst_;          // of one poll
     std::size_t next_queue_ = 0;
     unsigned kept_count_ = 0;
     std::array<rte_mbuf*, max_burst> kept_{};

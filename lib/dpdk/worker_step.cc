@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <rte_prefetch.h>
-
 #include "lib/dpdk/mbuf_adapter.hh"
 
 namespace weir {
@@ -83,11 +81,8 @@ std::span<rte_mbuf*> WorkerStep::collect(std::span<rte_mbuf*> kept) noexcept {
     }
     for (unsigned i = own; i < count; ++i)
         __builtin_prefetch(mbufs_[i], 1);
-    for (unsigned i = own; i < count; ++i) {
-        const auto* const frame = rte_pktmbuf_mtod(mbufs_[i], const std::uint8_t*);
-        rte_prefetch0(frame);
-        __builtin_prefetch(frame - RTE_CACHE_LINE_SIZE, 1);  // where an outer header will begin
-    }
+    for (unsigned i = own; i < count; ++i)
+        fetch_to_write(mbufs_[i]);
     counters_.handed_in.add(count - own);
     return {mbufs_.data(), count};
 }
