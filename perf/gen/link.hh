@@ -1,47 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Link: EAL, one port, and buffers that hold a packet already.
+// Link: the way to the balancer and back, for a loop on one core. Two kinds: a port of DPDK, and
+// the server's end of memif over shared memory (memif_server.hh), which costs the least.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 
-#include "lib/dpdk/pool.hh"
-#include "lib/dpdk/port.hh"
+#include "lib/wire/address.hh"
 #include "lib/wire/result.hh"
 #include "perf/gen/options.hh"
 
-struct rte_mbuf;
-struct rte_mempool;
-
 namespace weir::gen {
+
+using Frame = std::span<const std::uint8_t>;  // without FCS
 
 class Link {
 public:
-    // Starts EAL. Once per process.
-    static Result<Link> open(const Options& options);
-    Link(Link&&) noexcept = default;
-    ~Link() = default;
+    static constexpr unsigned most_burst = 256;
 
-    [[nodiscard]] MacAddress mac() const noexcept { return port_->mac(); }
-    // Writes `frame` into every buffer that allocate() will give. Before start().
-    Result<void> fill(std::span<const std::uint8_t> frame);
-    // Starts the port and waits until the other end is there.
-    Result<void> start(double wait_seconds);
-    void close();  // port, pools, EAL
-
-    // A buffer with the frame in it, for each place of `out`; false when none is left. Hot.
-    bool allocate(std::span<rte_mbuf*> out) noexcept;
-    // Sends from the front; answers how many. The others stay the caller's. Hot.
-    std::uint16_t send(std::span<rte_mbuf*> packets) noexcept;
-    std::uint16_t receive(std::span<rte_mbuf*> packets) noexcept;
-
-private:
     Link() = default;
-    std::optional<MbufPools> pools_;
-    std::optional<Port> port_;
-    rte_mempool* filled_ = nullptr;  // freed by close()
-    std::uint16_t id_ = 0, length_ = 0;
+    Link(const Link&) = delete;
+    Link& operator=(const Link&) = delete;
+    virtual ~Link() = default;
+
+    [[nodiscard]] virtual MacAddress mac() const noexcept = 0;
+    // The frame that claim() writes into each buffer. Before start().
+    virtual Result<void> fill(Frame frame) = 0;
+    // Waits until the other end is there.
+    virtual Result<void> start(double wait_seconds) = 0;
+
+    // Buffers with the frame of fill() in them, for as many places of `out` (at most most_burst) as
+    // there is room for, from the front; the answer says how many. Hot.
+    virtual unsigned claim(std::span<std::uint8_t*> out) noexcept = 0;
+    // Sends the first `count` that claim() gave; answers how many left. The rest is given back.
+    // Hot.
+    virtual unsigned send(unsigned count) noexcept = 0;
+    // What came back, at most most_burst; stays readable until release(). A packet in several
+    // buffers is an empty frame. Hot.
+    virtual unsigned receive(std::span<Frame> out) noexcept = 0;
+    virtual void release() noexcept = 0;
 };
+
+// Starts EAL, once per process; eal_cleanup() is the caller's.
+Result<std::unique_ptr<Link>> open_link(const Options& options);
 
 }  // namespace weir::gen

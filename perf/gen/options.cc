@@ -22,6 +22,10 @@ void add_link(CLI::App& app, Options& options) {
         ->capture_default_str();
     app.add_option("--device", options.device, "another DPDK device, with its arguments")
         ->group(group);
+    app.add_flag("--serve", options.serve,
+                 "be the server of --socket, without a driver: the balancer is the client, started "
+                 "after us")
+        ->group(group);
     app.add_option("--cpu", options.cpu, "CPU to run on")->group(group)->capture_default_str();
     app.add_option("--memory", options.memory, "auto: hugepages when some are free")
         ->check(CLI::IsMember({"auto", "in-memory", "no-huge"}))
@@ -69,6 +73,9 @@ void add_packets(CLI::App& app, Options& options) {
                    "seconds before that, at least until every flow was sent once (0: none)")
         ->check(CLI::Range(0.0, 600.0))
         ->group(group);
+    app.add_option("--passes", options.passes,
+                   "end when all flows were sent so often (0: by --seconds alone)")
+        ->group(group);
     app.add_option("--burst", options.burst, "packets handed to the device at once")
         ->check(CLI::Range(1u, 256u))
         ->group(group)
@@ -111,6 +118,15 @@ void add_expectation(CLI::App& app, Options& options) {
 void add_report(CLI::App& app, Options& options) {
     const char* group = "Report";
     app.add_flag("--json", options.json, "print one JSON object at the end")->group(group);
+    app.add_option("--window", options.window, "seconds of each line, or window of the JSON")
+        ->check(CLI::Range(0.01, 3600.0))
+        ->group(group)
+        ->capture_default_str();
+    app.add_flag("--turns", options.turns,
+                 "wait for lines such as 'seconds=1 warmup=0.1 window=0.5 rate=1e6 new=0.5 "
+                 "passes=2 watch=THREAD' on standard input; "
+                 "each is a run, answered by a line of JSON")
+        ->group(group);
     app.add_flag("--quiet", options.quiet, "no line each second")->group(group);
     app.add_option("--watch", options.watch, "thread ids whose share of a CPU is told, too; repeat")
         ->group(group);

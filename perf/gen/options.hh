@@ -15,6 +15,7 @@ struct Options {
     // The link
     std::string device;  // vdev or PCI address with arguments; empty: memif client of `socket`
     std::string socket = "@weir";
+    bool serve = false;           // the memif server of `socket` ourselves, without a driver
     std::string memory = "auto";  // auto | in-memory | no-huge
     unsigned cpu = 0;
     std::vector<std::string> eal;  // what stood before "--"
@@ -30,9 +31,11 @@ struct Options {
     double fresh = 0;           // share of packets of flows that never repeat
     bool latency = false;
     double rate = 0;  // packets a second; 0: as many as the link takes
-    double seconds = 10, warmup = 0;
+    double seconds = 10, warmup = 0, window = 1;
+    unsigned passes = 0;  // of all flows; 0: no limit
     unsigned burst = 32;
     bool junk = false;
+    bool turns = false;  // a run for each line of standard input
 
     // What should come back
     std::string forward;  // dsr-l2 | ipip | macfwd; empty: of the service, else dsr-l2

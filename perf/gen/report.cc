@@ -143,7 +143,7 @@ std::string line_of(const Window& window) {
 
 std::string summary(const Traffic& traffic, const Checker& checker,
                     const Expectation& expectation) {
-    const Counts& all = traffic.counts();
+    const Counts all = traffic.counts();
     const Window sum = sum_of(traffic.windows());
     std::string text = fmt::format(
         "packets in all: {} offered, {} sent, {} returned, {} lost ({:.4f} %)\n"

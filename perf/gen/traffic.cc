@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 #include <rte_cycles.h>
-#include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
 namespace weir::gen {
 
@@ -31,6 +29,8 @@ std::vector<std::uint64_t> ran_all(const std::vector<unsigned>& threads) {
 std::uint32_t threshold(double share) {
     return static_cast<std::uint32_t>(std::min(share * 4294967296.0, 4294967295.0));
 }
+
+constexpr unsigned least_receive = 64;
 
 // Who does not look for longer finds packets that have waited for him.
 constexpr double away_seconds = 4e-6;
@@ -58,6 +58,12 @@ Traffic::Traffic(Link& link, const Frames& frames, Checker& checker, const Traff
       checker_(checker),
       options_(options),
       hertz_(static_cast<double>(rte_get_tsc_hz())) {
+    set_options(options);
+    checker_.set_sent(options.flows);
+}
+
+void Traffic::set_options(const TrafficOptions& options) noexcept {
+    options_ = options;
     if (options.syn >= 0) syn_threshold_ = threshold(options.syn);
     fresh_threshold_ = threshold(options.fresh);
 }
@@ -69,56 +75,63 @@ bool Traffic::is_syn(std::uint64_t number, bool first_pass) const noexcept {
     return static_cast<std::uint32_t>(number * 0x9e37'79b1u) < syn_threshold_;
 }
 
-// How many packets the rate allows now. A backlog of more than four bursts is given up: it counts
-// as offered, not as sent.
+// How many packets the rate, and the last pass, allow now. A backlog of more than four bursts is
+// given up: it counts as offered, not as sent.
 unsigned Traffic::due(std::uint64_t now) noexcept {
-    if (options_.rate <= 0) return options_.burst;
+    double most = options_.burst;
+    if (finished()) return 0;
+    if (passes_ + 1 == options_.passes)
+        most = std::min(most, static_cast<double>(options_.flows - flow_));
+    if (options_.rate <= 0) return static_cast<unsigned>(most);
     tokens_ += options_.rate * static_cast<double>(now - last_due_) / hertz_;
     last_due_ = now;
-    const double most = 4.0 * options_.burst;
-    if (tokens_ > most) {
-        const auto late = static_cast<std::uint64_t>(tokens_ - most);
+    const double backlog = 4.0 * options_.burst;
+    if (tokens_ > backlog) {
+        const auto late = static_cast<std::uint64_t>(tokens_ - backlog);
         counts_.offered += late;
         tokens_ -= static_cast<double>(late);
     }
-    return static_cast<unsigned>(std::min(tokens_, static_cast<double>(options_.burst)));
+    return static_cast<unsigned>(std::min(tokens_, most));
 }
 
 void Traffic::send() noexcept {
     const unsigned wanted = due(rte_rdtsc());
     if (wanted == 0) return;
-    rte_mbuf* packets[most_burst];
-    bool fresh[most_burst];
-    if (!link_.allocate({packets, wanted})) return;  // all still with the device
+    std::uint8_t* frames[Link::most_burst];
+    const unsigned room = link_.claim({frames, wanted});
     std::uint64_t flow = flow_, fresh_sent = next_fresh_;
     bool first_pass = passes_ == 0;
     const std::uint64_t stamp = options_.latency ? rte_rdtsc() : 0;
-    for (unsigned i = 0; i < wanted; ++i) {
-        auto* const frame = rte_pktmbuf_mtod(packets[i], std::uint8_t*);
-        fresh[i] = is_fresh(counts_.sent + i);
-        if (fresh[i]) {
-            frames_.set_flow(frame, fresh_flow(fresh_sent++), true, stamp);
+    for (unsigned i = 0; i < room; ++i) {
+        if (is_fresh(counts_.sent + i)) {
+            frames_.set_flow(frames[i], fresh_flow(fresh_sent++), true, stamp);
             continue;
         }
-        frames_.set_flow(frame, static_cast<std::uint32_t>(flow),
+        frames_.set_flow(frames[i], static_cast<std::uint32_t>(flow),
                          is_syn(counts_.sent + i, first_pass), stamp);
         if (++flow == options_.flows) flow = 0, first_pass = false;
     }
     if (fresh_sent != next_fresh_) checker_.set_sent(options_.flows + fresh_sent);
-    const unsigned taken = link_.send({packets, wanted});
+    const unsigned taken = link_.send(room);
+    const unsigned fresh_taken = count_fresh(taken);
+    counts_.fresh.offered += count_fresh(wanted);
     counts_.offered += wanted;
     counts_.sent += taken;
-    counts_.fresh.offered += fresh_sent - next_fresh_;
     ++counts_.bursts;
-    if (taken < wanted) {  // the rest comes again, so that no flow is left out
-        ++counts_.full_bursts;
-        rte_pktmbuf_free_bulk(packets + taken, wanted - taken);
-    }
-    const auto fresh_taken = static_cast<unsigned>(std::count(fresh, fresh + taken, true));
+    if (taken < wanted) ++counts_.full_bursts;  // the rest comes again, so no flow is left out
     next_fresh_ += fresh_taken;
     counts_.fresh.sent += fresh_taken;
     advance(taken - fresh_taken);
     if (options_.rate > 0) tokens_ -= wanted;
+}
+
+// Of the next `packets`.
+unsigned Traffic::count_fresh(unsigned packets) const noexcept {
+    if (!flooding_) return 0;
+    unsigned count = 0;
+    for (unsigned i = 0; i < packets; ++i)
+        count += is_fresh(counts_.sent + i);
+    return count;
 }
 
 // So many packets of the known flows were sent.
@@ -153,15 +166,12 @@ void Traffic::watch_ourselves(std::uint64_t now, unsigned received) noexcept {
 }
 
 unsigned Traffic::receive() noexcept {
-    rte_mbuf* packets[most_burst];
-    const unsigned count = link_.receive({packets, std::max(options_.burst, 64u)});
+    Frame frames[Link::most_burst];
+    const unsigned count = link_.receive({frames, std::max(options_.burst, least_receive)});
     const std::uint64_t now = options_.latency ? rte_rdtsc() : 0;
     if (options_.latency) watch_ourselves(now, count);
     for (unsigned i = 0; i < count; ++i) {
-        const std::span<const std::uint8_t> frame(rte_pktmbuf_mtod(packets[i], const std::uint8_t*),
-                                                  packets[i]->data_len);
-        const Opened judged =
-            packets[i]->nb_segs == 1 ? checker_.judge(frame) : Opened{Verdict::length, 0, 0};
+        const Opened judged = checker_.judge(frames[i]);
         ++counts_.verdicts[static_cast<std::size_t>(judged.verdict)];
         const bool right = judged.verdict == Verdict::right;
         if (judged.flow >= options_.flows) {
@@ -171,12 +181,12 @@ unsigned Traffic::receive() noexcept {
         if (options_.latency && right) time(now, judged.stamp);
     }
     counts_.returned += count;
-    if (count != 0) rte_pktmbuf_free_bulk(packets, count);
+    link_.release();
     return count;
 }
 
 void Traffic::spin_until(std::uint64_t end, const std::atomic<bool>& stop) noexcept {
-    while (rte_rdtsc() < end && !stop.load(std::memory_order_relaxed)) {
+    while (rte_rdtsc() < end && !finished() && !stop.load(std::memory_order_relaxed)) {
         receive();
         send();
     }
@@ -195,28 +205,33 @@ void Traffic::warm_up(const std::atomic<bool>& stop) noexcept {
     }
 }
 
-// Until nothing came for 200 ms, but 2 s at most. The other end must take the last packets from the
-// ring before we leave and the ring with us.
+// Until nothing came for a while, but 2 s at most. The other end must take the last packets from
+// the ring before we leave and the ring with us.
 void Traffic::drain() noexcept {
-    const auto quiet = static_cast<std::uint64_t>(hertz_ / 5);
+    const auto quiet = static_cast<std::uint64_t>(hertz_ * options_.quiet);
     const std::uint64_t start = rte_rdtsc(), most = static_cast<std::uint64_t>(2 * hertz_);
     for (std::uint64_t last = start; rte_rdtsc() - last < quiet && rte_rdtsc() - start < most;)
         if (receive() != 0) last = rte_rdtsc();
 }
 
 void Traffic::run(const std::function<void(const Window&)>& told, const std::atomic<bool>& stop) {
+    before_ = counts_;
+    windows_.clear();
+    flooding_ = late_ = false;
+    untimed_ = last_poll_ = 0;
+    tokens_ = 0;
     last_due_ = rte_rdtsc();
     warm_up(stop);
     flooding_ = options_.fresh > 0;
     latency_ = {};
     std::vector<std::uint64_t> at_before = checker_.packets();
-    const auto second = static_cast<std::uint64_t>(hertz_);
+    const auto length = static_cast<std::uint64_t>(hertz_ * options_.window);
     std::uint64_t begin = rte_rdtsc();
     const std::uint64_t end = begin + static_cast<std::uint64_t>(options_.seconds * hertz_);
     Counts before = counts_;
     auto ran_before = ran_all(options_.watch);
-    while (begin + second / 20 < end && !stop.load(std::memory_order_relaxed)) {
-        spin_until(std::min(begin + second, end), stop);
+    while (begin + length / 20 < end && !finished() && !stop.load(std::memory_order_relaxed)) {
+        spin_until(std::min(begin + length, end), stop);
         const std::uint64_t now = rte_rdtsc();
         const auto ran_now = ran_all(options_.watch);
         Window window{

@@ -53,6 +53,9 @@ struct TrafficOptions {
     bool latency = false;  // frames are stamped: measure how long they were away
     double rate = 0;       // packets a second; 0: no limit
     double seconds = 10, warmup = 0;
+    double window = 1;    // seconds of a Window
+    double quiet = 0.2;   // nothing came for so many seconds: nothing is on its way any more
+    unsigned passes = 0;  // ends when all flows were sent so often; 0: goes on
     unsigned burst = 32;
     std::vector<unsigned> watch;  // thread ids
 };
@@ -62,18 +65,19 @@ public:
     Traffic(Link& link, const Frames& frames, Checker& checker, const TrafficOptions& options);
 
     // Warms up, measures, and waits for what is still on its way. `told` gets each window of the
-    // measurement as it ends. Ends early when `stop` becomes true.
+    // measurement as it ends. Ends early when `stop` becomes true. May be called again: the flows
+    // go on where they were.
     void run(const std::function<void(const Window&)>& told, const std::atomic<bool>& stop);
+    // For the next run(). Flows, burst and latency stay as they were.
+    void set_options(const TrafficOptions& options) noexcept;
 
-    // Since the first packet, warm-up and the last arrivals included.
-    [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
+    // Of the last run, warm-up and the last arrivals included.
+    [[nodiscard]] Counts counts() const noexcept { return counts_ - before_; }
     [[nodiscard]] const std::vector<Window>& windows() const noexcept { return windows_; }
     // Packets whose time away was not taken, because this thread itself had been away.
     [[nodiscard]] std::uint64_t untimed() const noexcept { return untimed_; }
 
 private:
-    static constexpr unsigned most_burst = 256;
-
     void send() noexcept;
     unsigned receive() noexcept;
     [[nodiscard]] unsigned due(std::uint64_t now) noexcept;
@@ -81,10 +85,14 @@ private:
     [[nodiscard]] bool is_fresh(std::uint64_t number) const noexcept {
         return flooding_ && static_cast<std::uint32_t>(number * 0x85eb'ca6bu) < fresh_threshold_;
     }
+    [[nodiscard]] unsigned count_fresh(unsigned packets) const noexcept;
     [[nodiscard]] std::uint32_t fresh_flow(std::uint64_t number) const noexcept;
     void time(std::uint64_t now, std::uint64_t stamp) noexcept;
     void watch_ourselves(std::uint64_t now, unsigned received) noexcept;
     [[nodiscard]] bool warm() const noexcept { return passes_ >= (options_.fresh > 0 ? 2u : 1u); }
+    [[nodiscard]] bool finished() const noexcept {
+        return options_.passes != 0 && passes_ >= options_.passes;
+    }
     void advance(unsigned known) noexcept;
     void spin_until(std::uint64_t end, const std::atomic<bool>& stop) noexcept;
     void warm_up(const std::atomic<bool>& stop) noexcept;
@@ -94,7 +102,7 @@ private:
     const Frames& frames_;
     Checker& checker_;
     TrafficOptions options_;
-    Counts counts_;
+    Counts counts_, before_;  // since the first packet; until this run began
     std::vector<Window> windows_;
     std::uint32_t syn_threshold_ = 0, fresh_threshold_ = 0;
     std::uint64_t next_fresh_ = 0;  // number of fresh flows sent

@@ -1,27 +1,41 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Weir and testpmd's macfwd behind memif links of the same settings, and windows of traffic through
-either, checked by perf/gen."""
+either, checked by perf/gen, which is the server of both links and stays."""
 
-import json
-import signal
-import subprocess
-
+from lib.generator import BURST as GENERATOR_BURST
+from lib.generator import Generator
 from lib.server import Server
-from lib.system import BUILD, die, prefer
+from lib.system import BUILD, die
 
-BACKENDS, BURST, RING, MBUFS, LEAST_ENTRIES = 16, 32, 1024, 16_384, 4_194_304
-GENERATOR_BURST = 64     # for both; larger ones cost it less
+BACKENDS, BURST, RING_LOG2, MBUFS, LEAST_ENTRIES = 16, 64, 10, 16_384, 4_194_304
 SERVICES = {"dsr-l2": "203.0.113.10", "ipip": "203.0.113.11"}
-SETTINGS = {"burst": BURST, "generator_burst": GENERATOR_BURST, "ring": RING, "mbufs": MBUFS,
-            "backends": BACKENDS, "frame_bytes": 64, "link": "memif, generator client, measured side server"}
+MAC, TUNNEL_SOURCE = "02:00:00:00:00:05", "10.64.0.0/16"
+SETTINGS = {"burst": BURST, "generator_burst": GENERATOR_BURST, "ring": 1 << RING_LOG2, "mbufs": MBUFS,
+            "backends": BACKENDS, "frame_bytes": 64,
+            "link": "memif, generator server, measured side client with zero-copy"}
 
 
 def eal_memory(huge):
-    return ["--in-memory"] if huge else ["--no-huge", "-m", "256"]
+    # Zero-copy wants its memory in one file.
+    return ["--in-memory", "--single-file-segments"] if huge else ["--no-huge", "-m", "256"]
 
 
-def configuration(folder, prefix, huge, cpus, entries):
-    macs = [(f"10.0.1.{i}", f"02:00:00:00:01:{i:02x}") for i in range(1, BACKENDS + 1)]
+def device(socket, huge, ring_log2=RING_LOG2):
+    return (f"net_memif0,role=client,socket={socket},mac={MAC},rsize={ring_log2}"
+            + (",zero-copy=yes" if huge else ""))
+
+
+def mbufs(ring_log2):
+    """Both rings may be full of them."""
+    return max(MBUFS, 3 << ring_log2)
+
+
+def backend_macs():
+    return [(f"10.0.1.{i}", f"02:00:00:00:01:{i:02x}") for i in range(1, BACKENDS + 1)]
+
+
+def configuration(folder, socket, huge, cpus, entries, ring_log2=RING_LOG2):
+    macs = backend_macs()
     neighbors = "\n".join(f'  {{ address = "{a}", mac = "{m}" }},' for a, m in macs)
     backends = "\n".join(f'  {{ name = "b{a.rpartition(".")[2]}", address = "{a}" }},' for a, _ in macs)
     services = "".join(f"""
@@ -41,15 +55,14 @@ backend = [
 name = "perf"
 control_lcore = {cpus[0]}
 worker_lcores = [{cpus[1]}]
-memory = {{ mode = "{'in-memory' if huge else 'no-huge'}", mbufs = {MBUFS} }}
+memory = {{ mode = "{'in-memory' if huge else 'no-huge'}", mbufs = {mbufs(ring_log2)} }}
 
 [[port]]
 name = "wan0"
-device = "net_memif0,role=server,socket=@{prefix}-weir"
-rings = {{ rx = {RING}, tx = {RING} }}
+device = "{device(socket, huge, ring_log2)}"
 mtu = 1560
 address = ["10.0.0.5/16"]
-tunnel_source = ["10.64.0.0/16"]
+tunnel_source = ["{TUNNEL_SOURCE}"]
 neighbor = [
 {neighbors}
 ]
@@ -62,78 +75,78 @@ socket = {{ path = "{folder}/ctl.sock" }}
 """
 
 
-def start_weir(folder, prefix, huge, cpus, entries):
-    file = folder / "weir.toml"
-    file.write_text(configuration(folder, prefix, huge, cpus, entries))
-    return Server("weir", [BUILD / "app/weir", "--config", file, "--", f"--file-prefix={prefix}-weir"],
-                  folder / "weir.log", "weir: ready", "worker-1")
+def expected(forward):
+    """What the generator is told of Weir: it must listen before Weir is there to be asked."""
+    words = ["--vip", SERVICES[forward], "--mac", MAC, "--forward", forward]
+    for address, mac in backend_macs():
+        words += ["--backend", f"{address}={mac}"]
+    return words + (["--tunnel-source", TUNNEL_SOURCE] if forward == "ipip" else [])
 
 
-def start_macfwd(folder, prefix, huge, cpus):
+def start_weir(file, prefix, log):
+    return Server("weir", [BUILD / "app/weir", "--config", file, "--", f"--file-prefix={prefix}"],
+                  log, "weir: ready", "worker-1")
+
+
+def start_macfwd(socket, prefix, huge, cpus, log):
     command = ["dpdk-testpmd", f"--lcores=0@{cpus[0]},1@{cpus[1]}", "--main-lcore=0", *eal_memory(huge),
-               "--no-pci", "--no-telemetry", f"--file-prefix={prefix}-pmd",
-               f"--vdev=net_memif0,role=server,socket=@{prefix}-pmd", "--",
+               "--no-pci", "--no-telemetry", f"--file-prefix={prefix}", f"--vdev={device(socket, huge)}", "--",
                "--forward-mode=mac", "--auto-start", "--no-flush-rx", f"--total-num-mbufs={MBUFS}",
-               f"--burst={BURST}", f"--rxd={RING}", f"--txd={RING}"]
-    return Server("testpmd", command, folder / "testpmd.log", "Press enter to exit", "worker-1")
+               f"--burst={BURST}"]
+    return Server("testpmd", command, log, "Press enter to exit", "worker-1")
+
+
+class Link:
+    """A generator and what it loads, which is stopped while nothing is asked of it."""
+
+    def __init__(self, socket, cpu, folder, options, start):
+        self.generator = Generator(socket, cpu, folder / f"{socket[1:]}-gen.log", options)
+        self.server = start()
+
+    def begin(self, **words):
+        self.server.go_on()
+        self.generator.begin([self.server.thread, self.server.process.pid], **words)
+
+    def result(self):
+        result = self.generator.result()
+        self.server.pause()
+        if self.server.process.poll() is not None:
+            die(self.server.last_words())
+        return result
+
+    def load(self, **words):
+        self.begin(**words)
+        return self.result()
+
+    def right(self, **words):
+        """load(), of which nothing may be wrong."""
+        result = self.load(**words)
+        if not result["ok"]:
+            kinds = {kind: n for kind, n in result["wrong_by_kind"].items() if n}
+            die(f"{self.server.name} sent {result['wrong']} wrong packets {kinds} and {result['right']} right ones; "
+                f"{self.server.last_words()}")
+        return result
+
+    def end(self):
+        self.server.end()  # first: memif's client may not survive that its server goes
+        self.generator.end()
 
 
 class Pair:
-    """Both on the same CPU, each with a link of its own; a window is traffic through one of them."""
+    """Weir (`forward`) and macfwd on the same CPU, each with a link and a generator of its own."""
 
-    def __init__(self, folder, prefix, huge, cpus, entries=LEAST_ENTRIES):
-        self.prefix, self.cpus, self.folder = prefix, cpus, folder
-        self.common = ["--json", "--cpu", cpus[0], "--memory", "in-memory" if huge else "no-huge"]
-        self.extra = ["--burst", GENERATOR_BURST]
-        self.starters = {"weir": lambda: start_weir(folder, prefix, huge, cpus, entries),
-                         "macfwd": lambda: start_macfwd(folder, prefix, huge, cpus)}
-        self.servers = {name: start() for name, start in self.starters.items()}
-        self.restarts = {"weir": 0, "macfwd": 0}
+    def __init__(self, context, flows, forward="ipip", entries=LEAST_ENTRIES, options=()):
+        name, folder, huge, cpus = f"weirperf{context.folder.name}", context.folder, context.huge, context.cpus
+        options = [*options, "--flows", flows]
+        sockets = {who: f"@{name}-{who}" for who in ("weir", "pmd")}
+        file = folder / "weir.toml"
+        file.write_text(configuration(folder, sockets["weir"], huge, cpus, entries))
+        self.weir = Link(sockets["weir"], cpus[0], folder, [*expected(forward), *options],
+                         lambda: start_weir(file, f"{name}-weir", folder / "weir.log"))
+        self.macfwd = Link(sockets["pmd"], cpus[0], folder,
+                           ["--forward", "macfwd", "--vip", SERVICES[forward], "--mac", MAC, *options],
+                           lambda: start_macfwd(sockets["pmd"], f"{name}-pmd", huge, cpus, folder / "testpmd.log"))
 
     def end(self):
-        for server in self.servers.values():
-            server.end()
-
-    def window(self, name, options, flows):
-        """One window of traffic through the server `name`. DPDK 22.11's memif now and then takes the
-        memory away under its own polling thread when the peer, here the generator, leaves: a server
-        that died of that (SIGSEGV between two windows) is started again, and this is told."""
-        while True:
-            result = self.try_window(self.servers[name], options, flows)
-            if result is not None:
-                return result
-            self.restarts[name] += 1
-            if self.restarts[name] > 20:
-                die(f"{name} died 20 times: {self.servers[name].last_words()}")
-            self.servers[name].end()
-            self.servers[name] = self.starters[name]()
-
-    def try_window(self, server, options, flows, seconds=1):
-        server.go_on()
-        command = [BUILD / "perf/gen", *self.common, *self.extra, *options, "--flows", flows, "--seconds", seconds,
-                   "--warmup", 0.3, "--watch", server.thread, "--watch", server.process.pid]
-        done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, preexec_fn=prefer, timeout=120)
-        if server.process.poll() == -signal.SIGSEGV:
-            return None
-        server.pause()
-        if not done.stdout.startswith("{"):
-            die(f"the generator failed on {server.name}: {done.stderr}{server.last_words()}")
-        result = json.loads(done.stdout)
-        if not result["ok"]:
-            kinds = {kind: n for kind, n in result["wrong_by_kind"].items() if n}
-            die(f"{server.name} sent {result['wrong']} wrong packets {kinds} and {result['right']} right ones")
-        return self.pick(result)
-
-    def pick(self, result):
-        last = result["windows"][-1]
-        return {"mpps": last["right_mpps"], "full": last["full_share"], "shares": last["cpu_shares"],
-                "lost": result["lost"], "right": result["right"]}
-
-    def weir_window(self, forward, flows):
-        return self.window("weir", ["--socket", f"@{self.prefix}-weir", "--weir", self.folder / "ctl.sock",
-                                    "--service", forward], flows)
-
-    def macfwd_window(self, flows):
-        return self.window("macfwd", ["--socket", f"@{self.prefix}-pmd", "--forward", "macfwd",
-                                         "--vip", SERVICES["dsr-l2"], "--mac", "02:00:00:00:00:05"], flows)
+        self.weir.end()
+        self.macfwd.end()

@@ -12,23 +12,46 @@ def disturbed(window):
     return generator + control < GENERATOR_SHARE or poller < POLLER_SHARE
 
 
-def sort_out(pairs):
-    """(kept, dropped because the reference strayed, dropped because a CPU was taken)"""
+def sort_out(pairs, distance):
+    """(kept, dropped because the reference strayed or the CPUs were far apart, dropped because a CPU
+    was taken)"""
     calm = [pair for pair in pairs if not disturbed(pair[0]) and not disturbed(pair[1])]
-    best = max((macfwd["mpps"] for macfwd, _ in calm), default=0)
-    kept = [pair for pair in calm if pair[0]["mpps"] >= best * (1 - STRAY)]
+    near = [pair for pair in calm if not any(distance.far(window["line_ns"]) for window in pair)]
+    best = max((macfwd["mpps"] for macfwd, _ in near), default=0)
+    kept = [pair for pair in near if pair[0]["mpps"] >= best * (1 - STRAY)]
     return kept, len(calm) - len(kept), len(pairs) - len(calm)
 
 
-def take_pairs(reference, measured, wanted, tries=3):
-    """(reference(), measured()) in changing order, until `wanted` are good or `tries` times as many
-    were tried."""
+def merged(windows):
+    """Slices of one window, of the same length."""
+    def mean(name):
+        return sum(window[name] for window in windows) / len(windows)
+    shares = [sum(column) / len(windows) for column in zip(*(window["cpu_shares"] for window in windows))]
+    return {"mpps": mean("right_mpps"), "full": mean("full_share"), "shares": shares}
+
+
+def window_of(result):
+    """Of a run with one window."""
+    return merged(result["windows"][-1:])
+
+
+def slices_of(reference, measured, seconds=1.0, slices=4):
+    """A window of each, in slices that take turns: (ABBA)*. So what the machine does to one it does
+    to the other."""
+    parts = ([], [])
+    for number in range(slices):
+        for which in ((0, 1), (1, 0))[number % 2]:
+            result = (reference, measured)[which].right(seconds=seconds / slices, window=seconds / slices, warmup=0.03)
+            parts[which].append(result["windows"][-1])
+    return merged(parts[0]), merged(parts[1])
+
+
+def take_pairs(reference, measured, wanted, distance, tries=3):
+    """Windows of both links until `wanted` pairs are good or `tries` times as many were tried."""
     pairs = []
-    while len(pairs) < tries * wanted and len(sort_out(pairs)[0]) < wanted:
-        if len(pairs) % 2:
-            second = measured()
-            pairs.append((reference(), second))
-        else:
-            first = reference()
-            pairs.append((first, measured()))
+    while len(pairs) < tries * wanted and len(sort_out(pairs, distance)[0]) < wanted:
+        before = distance.settle()
+        pair = slices_of(reference, measured)
+        after = distance.measure()
+        pairs.append(tuple({**window, "line_ns": max(before, after)} for window in pair))
     return pairs

@@ -45,5 +45,5 @@ class Group:
 
 def all_groups():
     from lib.groups import churn, control, latency, link, micro, pipeline, scaling
-    return [micro.Micro(), control.Control(), pipeline.InMemory(), link.Link(), churn.Churn(), latency.Latency(),
+    return [micro.Micro(), control.Control(), pipeline.InMemory(), link.OnLink(), churn.Churn(), latency.Latency(),
             scaling.Scaling()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""New flows, and backends that come and go under load: P6, P7 and P12.
+"""New flows, and backends that come and go under load: P5 on the link, P6, P7 and P12.
 
 One Weir on a memif link, ipip. Every packet is checked: an established flow may move
 only when its own backend was removed.
@@ -8,22 +8,24 @@ only when its own backend was removed.
 import statistics
 import time
 
-from lib.balancer import DEEP_LOG2, SPARE, Balancer, window_of
+from lib.balancer import DEEP_LOG2, SPARE, Balancer
 from lib.goals import figure, spread
 from lib.groups import Group, Outcome
-from lib.windows import POLLER_SHARE
+from lib.windows import POLLER_SHARE, slices_of
 
 FLOWS = 100_000
+MANY, MANY_ENTRIES = 10_000_000, 16_000_000  # flows that a table grows to
 FLOOD = 0.9          # of all packets; the rest are those of established flows
 LOAD = 0.8           # of the greatest throughput, while backends change
 FIRST = "10.0.1.1"   # address of b1, which is removed
 MAY_MOVE = ["--leaves", FIRST, "--leaves", SPARE[0], "--joins", "=".join(SPARE)]
 
 
-def die_if_wrong(results):
-    for result in results:
-        if result["wrong"]:
-            raise SystemExit(f"run: wrong packets: {result['wrong_by_kind']}")
+class AllNew:
+    """Turns of a link in which every packet is the SYN of another flow."""
+
+    def __init__(self, link):
+        self.right = lambda **words: link.right(new=1, **words)
 
 
 def rates(result):
@@ -39,57 +41,74 @@ def sleep_until(moment):
 
 class Churn(Group):
     name = "churn"
-    about = "SYN floods, and backends that come and go under load"
+    about = "new flows, SYN floods, and backends that come and go under load"
     targets = ["app/weir", "app/weirctl", "perf/gen"]
 
     def hugepages(self, options):
-        return 1800  # two of them
+        return 1800  # two of them, or the large one
 
     def run(self, context):
         figures, data = [], {}
-        for part in (self.all_new, self.flood, self.changes):
+        for part in (self.growth, self.all_new, self.flood, self.changes):
             data[part.__name__] = part(context, figures)
         return Outcome(data, figures, all(figure["reliable"] for figure in figures))
+
+    def growth(self, context, figures):
+        """P5: each packet is the first of its flow, until there are 10M; then each once more, which
+        shows that Weir remembers where the flow was."""
+        weir = Balancer(context, "growth", ["--flows", MANY], entries=MANY_ENTRIES)
+        try:
+            result = weir.right(seconds=60, window=0.1, passes=1)
+            weir.right(seconds=60, passes=2)
+            weir.server.go_on()
+            flows = weir.ask("status")["flows"]["entries"]
+        finally:
+            weir.end()
+        measured, reliable = rates(result)
+        seconds = sum(window["seconds"] for window in result["windows"])
+        rate = sum(window["right"] for window in result["windows"]) / seconds / 1e6
+        figures.append(figure("P5", "IPv4, on the link", {**spread(measured), "median": rate}, reliable))
+        print(f"{MANY} new flows in {seconds:.2f} s, {rate:.2f} M/s ({min(measured):.2f}..{max(measured):.2f}); "
+              f"{flows} in the table, {result['lost']} packets lost on the way", flush=True)
+        return {"result": result, "flows": flows}
 
     def all_new(self, context, figures):
         """P6: a Weir that gets SYNs of new flows alone takes turns with one that has established
         flows. The first flood fills its connection table; from then on it is full."""
         wanted = context.options.windows or (3 if context.options.quick else 10)
-        known, flooded = Balancer(context, "known"), Balancer(context, "flooded")
+        known = Balancer(context, "known", ["--flows", FLOWS])
+        flooded = Balancer(context, "flooded", ["--flows", 1])
+        new = AllNew(flooded)
         try:
-            growing = flooded.load(["--flows", 1, "--new", 1, "--seconds", 0.3, "--warmup", 0.1])
-            flooded.load(["--flows", 1, "--new", 1, "--seconds", 2, "--warmup", 0.1])
+            growing = new.right(seconds=0.3, window=0.1)
+            new.right(seconds=2)
             pairs = []
             while len(pairs) < wanted:
-                established = known.load(["--flows", FLOWS, "--seconds", 1, "--warmup", 0.3])
-                new = flooded.load(["--flows", 1, "--new", 1, "--seconds", 1, "--warmup", 0.1])
-                die_if_wrong([established, new])
-                pairs.append((window_of(established), window_of(new)))
+                pairs.append(slices_of(known, new))
         finally:
             known.end()
             flooded.end()
         calm = [pair for pair in pairs if all(window["shares"][1] >= POLLER_SHARE for window in pair)]
         used = calm or pairs
-        ratio = spread([new["mpps"] / established["mpps"] for established, new in used])
+        ratio = spread([flood["mpps"] / established["mpps"] for established, flood in used])
         usual = statistics.median(established["mpps"] for established, _ in used)
-        first = window_of(growing)["mpps"] / usual
+        first = spread([rate / usual for rate in rates(growing)[0]])
         reliable = len(calm) >= wanted
         figures.append(figure("P6", "table full", ratio, reliable))
-        figures.append(figure("P6", "table growing", spread([first]), reliable))
-        print(f"all new / established: {ratio['median']:.2f} with a full table, {first:.2f} while it grows; "
-              f"established {usual:.2f} Mpps", flush=True)
-        return {"pairs": pairs, "growing": window_of(growing)}
+        figures.append(figure("P6", "table growing", first, reliable))
+        print(f"all new / established: {ratio['median']:.2f} with a full table, {first['median']:.2f} while it "
+              f"grows; established {usual:.2f} Mpps", flush=True)
+        return {"pairs": pairs, "growing": growing}
 
     def flood(self, context, figures):
         """P7."""
         seconds = 9 if context.options.quick else 60
-        weir = Balancer(context, "flood")
+        weir = Balancer(context, "flood", ["--flows", FLOWS, *MAY_MOVE])
         try:
-            before = weir.load(["--flows", FLOWS, "--seconds", 3, "--warmup", 0.3])
+            before = weir.load(seconds=3, warmup=0.3)
             weir.server.go_on()
             weir.reload()  # what a first reload takes from the heap is not growth by the flood
-            generator = weir.generator(["--flows", FLOWS, "--new", FLOOD, "--seconds", seconds,
-                                        "--warmup", 0.5, *MAY_MOVE])
+            weir.begin(seconds=seconds, warmup=0.5, new=FLOOD)
             begin = time.monotonic() + 2
             sleep_until(begin)
             memory = weir.resident_kib()
@@ -101,7 +120,7 @@ class Churn(Group):
             weir.reload()
             sleep_until(begin + seconds - 1.5)
             growth = weir.resident_kib() - memory
-            result = weir.result(generator)
+            result = weir.result()
         finally:
             weir.end()
         known = result["established"]
@@ -129,14 +148,13 @@ class Churn(Group):
                  ("remove b17", lambda b: b.without("b17"))]
         rounds = 1 if context.options.quick else 4
         pause, seconds = 0.5, 1 + 0.5 * (len(steps) + 1) * rounds
-        weir = Balancer(context, "changes", DEEP_LOG2)
+        weir = Balancer(context, "changes", ["--flows", FLOWS, *MAY_MOVE], DEEP_LOG2)
         try:
-            most = statistics.median(rates(weir.load(["--flows", FLOWS, "--seconds", 2, "--warmup", 0.3]))[0])
-            load = ["--flows", FLOWS, "--rate", int(most * LOAD * 1e6), "--seconds", seconds, "--warmup", 0.3]
-            control = weir.load(load)
-            weir.server.go_on()
-            generator = weir.generator([*load, *MAY_MOVE])
-            begin = time.monotonic() + 1.2
+            most = statistics.median(rates(weir.load(seconds=2, warmup=0.3))[0])
+            load = {"seconds": seconds, "warmup": 0.3, "rate": int(most * LOAD * 1e6)}
+            control = weir.load(**load)
+            weir.begin(**load)
+            begin = time.monotonic() + 0.8
             done = 0
             for _ in range(rounds):
                 for _, step in [*steps, ("add b1", lambda b: b.plus("b1", FIRST))]:
@@ -144,7 +162,8 @@ class Churn(Group):
                     step(weir.backends)
                     weir.reload()
                     done += 1
-            result = weir.result(generator)
+            result = weir.result()
+            weir.server.go_on()
             drops = weir.ask("drop", "list")
         finally:
             weir.end()

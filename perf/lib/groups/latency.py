@@ -2,7 +2,6 @@
 """How long packets are away: P13. Weir and macfwd take turns on the same memif link, at the same rate."""
 
 import json
-import os
 import statistics
 import subprocess
 
@@ -10,9 +9,34 @@ from lib.goals import figure, spread
 from lib.groups import Group, Outcome
 from lib.memif import Pair
 from lib.system import BUILD, die, prefer
-from lib.windows import POLLER_SHARE
+from lib.windows import POLLER_SHARE, window_of
 
-FLOWS, IDLE_RATE, IDLE_FLOWS = 100_000, 10_000, 1_000  # all are sent once before it counts
+FLOWS, IDLE_RATE = 100_000, 10_000
+NAMES = ("p50", "p90", "p99", "max")
+
+
+def timed(link, rate):
+    window = link.right(seconds=1, warmup=0.05, rate=rate)["windows"][-1]
+    return {**{name: window["latency"][f"{name}_ns"] for name in NAMES},
+            "mpps": window["right_mpps"], "shares": window["cpu_shares"]}
+
+
+def compare(pair, rate, wanted, most):
+    links, pairs = (pair.macfwd, pair.weir), []
+    for number in range(most):
+        first, second = ((0, 1), (1, 0))[number % 2]
+        turn = {first: timed(links[first], rate)}
+        turn[second] = timed(links[second], rate)
+        pairs.append((turn[0], turn[1]))
+        calm = [one for one in pairs if all(window["shares"][1] >= POLLER_SHARE for window in one)]
+        if len(calm) >= wanted:
+            break
+    used = calm or pairs
+    cell = {"rate": rate, "enough": len(calm) >= wanted, "pairs": pairs}
+    for place, who in enumerate(("macfwd", "weir")):
+        cell[who] = {name: spread([one[place][name] for one in used]) for name in NAMES}
+    cell["added"] = {name: spread([weir[name] - macfwd[name] for macfwd, weir in used]) for name in NAMES}
+    return cell
 
 
 class Latency(Group):
@@ -25,12 +49,13 @@ class Latency(Group):
 
     def run(self, context):
         wanted = context.options.windows or (3 if context.options.quick else 10)
-        pair = TimedPair(context.folder, f"weirlatency{os.getpid()}", context.huge, context.cpus)
+        pair = Pair(context, FLOWS, options=["--latency"])
         try:
-            greatest = statistics.median(pair.weir_window("ipip", FLOWS)["mpps"] for _ in range(3))
+            pair.macfwd.right(seconds=0.2, warmup=0.3)  # all flows were sent once before it counts
+            greatest = statistics.median(window_of(pair.weir.right(seconds=0.5, warmup=0.3))["mpps"] for _ in range(3))
             most = wanted if context.options.quick else 2 * wanted
-            cells = {"idle": pair.compare(IDLE_RATE, IDLE_FLOWS, wanted, most),
-                     "50 % load": pair.compare(int(greatest * 0.5e6), FLOWS, wanted, most)}
+            cells = {"idle": compare(pair, IDLE_RATE, wanted, most),
+                     "50 % load": compare(pair, int(greatest * 0.5e6), wanted, most)}
         finally:
             pair.end()
         figures = []
@@ -56,34 +81,3 @@ class Latency(Group):
         print(f"longest turn of the loop in 2 ms: {result['longest_turn_without_us']['median']:.1f} us, with "
               f"{result['swaps']} table swaps {result['longest_turn_with_us']['median']:.1f} us", flush=True)
         return result
-
-
-class TimedPair(Pair):
-    rate = 0
-
-    def pick(self, result):
-        if not self.rate:
-            return super().pick(result)
-        last = result["windows"][-1]
-        return {**super().pick(result), **{name: last["latency"][f"{name}_ns"] for name in
-                                           ("p50", "p90", "p99", "max")}}
-
-    def compare(self, rate, flows, wanted, most):
-        self.rate, usual = rate, self.extra
-        self.extra = ["--latency", "--rate", rate, "--burst", 1 if rate == IDLE_RATE else 32]
-        pairs = []
-        for number in range(most):
-            turns = [lambda: self.macfwd_window(flows), lambda: self.weir_window("ipip", flows)]
-            first, second = turns[number % 2](), turns[1 - number % 2]()
-            pairs.append((second, first) if number % 2 else (first, second))
-            calm = [one for one in pairs if all(window["shares"][1] >= POLLER_SHARE for window in one)]
-            if len(calm) >= wanted:
-                break
-        self.rate, self.extra = 0, usual
-        used = calm or pairs
-        names = ("p50", "p90", "p99", "max")
-        cell = {"rate": rate, "enough": len(calm) >= wanted, "pairs": pairs}
-        for place, who in enumerate(("macfwd", "weir")):
-            cell[who] = {name: spread([one[place][name] for one in used]) for name in names}
-        cell["added"] = {name: spread([weir[name] - macfwd[name] for macfwd, weir in used]) for name in names}
-        return cell

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Weir against testpmd's macfwd on the same memif link: P1 and P2.
 
-Both run with one polling core and the same burst, rings and buffers, and take turns: a second of
-one, then a second of the other (the one that waits is stopped by a signal). perf/gen loads them
-and checks every packet that comes back.
+Both run with one polling core and the same burst, rings and buffers, and take turns in slices of a
+quarter of a second (the one that waits is stopped by a signal). perf/gen loads them and checks every
+packet that comes back.
 """
 
-import os
-
+from lib.distance import Distance
 from lib.goals import figure, short, spread
 from lib.groups import Group, Outcome
 from lib.memif import LEAST_ENTRIES, SERVICES, SETTINGS, Pair
@@ -17,8 +16,8 @@ from lib.windows import sort_out, take_pairs
 FULL = 0.25              # share of its bursts that find the ring full: then it is the faster one
 
 
-def evaluate(forward, flows, pairs, wanted):
-    kept, strayed, taken = sort_out(pairs)
+def evaluate(forward, flows, pairs, wanted, distance):
+    kept, strayed, taken = sort_out(pairs, distance)
     cell = {"forward": forward, "flows": flows, "tried": len(pairs), "kept": len(kept), "strayed": strayed,
             "cpu_taken": taken, "enough": len(kept) >= wanted,
             "windows": [{"macfwd": macfwd, "weir": weir} for macfwd, weir in pairs]}
@@ -29,6 +28,7 @@ def evaluate(forward, flows, pairs, wanted):
     cell["extra_cycles"] = spread(
         [tsc_hertz() / 1e6 * (1 / weir["mpps"] - 1 / macfwd["mpps"]) for macfwd, weir in used])
     cell["generator_full"] = min(macfwd["full"] for macfwd, _ in used)
+    cell["line_ns"] = spread([macfwd["line_ns"] for macfwd, _ in used])
     return cell
 
 
@@ -36,13 +36,14 @@ def row(cell):
     def of(values):
         return f"{values['median']:6.2f} ({values['min']:.2f}..{values['max']:.2f})"
     mark = "" if cell["enough"] else "  too few good windows"
+    mark += f"  line {cell['line_ns']['median']:.0f} ns"
     return (f"{cell['forward']:7} {short(cell['flows']):>5}  {of(cell['weir_mpps']):21}"
             f" {of(cell['macfwd_mpps']):21} {of(cell['ratio']):20} {cell['extra_cycles']['median']:6.0f}"
             f"  {cell['kept']:3} +{cell['strayed']:2} +{cell['cpu_taken']:2}{mark}")
 
 
 HEADING = (f"{'forward':7} {'flows':>5}  {'weir Mpps':21} {'macfwd Mpps':21} {'ratio':20} {'cycles':>6}"
-           "  windows kept, +dropped: reference strayed, CPU taken")
+           "  windows kept, +dropped: reference strayed or CPUs far apart, CPU taken")
 
 
 def words_on_generator(cells):
@@ -66,43 +67,44 @@ def figures_of(cells):
     return [entry for entry in figures if entry is not None]
 
 
-class Link(Group):
+def cases(options):
+    """(forward, flows): the goals are about ipip."""
+    if options.flows or options.forward:
+        return [(forward, flows) for forward in options.forward or ["ipip"]
+                for flows in options.flows or (1_000, 1_000_000, 10_000_000)]
+    if options.quick:
+        return [("ipip", 1_000), ("ipip", 1_000_000)]
+    return [("ipip", 1_000), ("ipip", 100_000), ("ipip", 1_000_000), ("ipip", 10_000_000),
+            ("dsr-l2", 1_000), ("dsr-l2", 1_000_000)]
+
+
+class OnLink(Group):
     name = "link"
     about = "Weir beside testpmd's macfwd on the same memif link"
-    targets = ["app/weir", "app/weirctl", "perf/gen"]
+    targets = ["app/weir", "perf/gen", "perf/line"]
 
     def add_options(self, parser):
-        parser.add_argument("--flows", type=int, nargs="+", help="of the link group (1000 100000 1000000)")
-        parser.add_argument("--forward", nargs="+", choices=list(SERVICES), help="of the link group (both)")
-
-    def flows(self, options):
-        return options.flows or ([1_000, 1_000_000] if options.quick else [1_000, 100_000, 1_000_000])
-
-    def forwards(self, options):
-        return options.forward or (["ipip"] if options.quick else list(SERVICES))
+        parser.add_argument("--flows", type=int, nargs="+", help="of the link group (1000 1000000 10000000)")
+        parser.add_argument("--forward", nargs="+", choices=list(SERVICES), help="of the link group (ipip)")
 
     def hugepages(self, options):
-        return 1200 + 80 * (entries_for(max(self.flows(options))) - LEAST_ENTRIES) // 2**20
+        most = max(flows for _, flows in cases(options))
+        return 1200 + 80 * (entries_for(most) - LEAST_ENTRIES) // 2**20
 
     def run(self, context):
         options = context.options
         wanted = options.windows or (3 if options.quick else 10)
         cells = []
-        pair = Pair(context.folder, f"weirperf{os.getpid()}", context.huge, context.cpus,
-                    entries_for(max(self.flows(options))))
-        try:
-            print(HEADING, flush=True)
-            for forward in self.forwards(options):
-                for flows in self.flows(options):
-                    pairs = take_pairs(lambda: pair.macfwd_window(flows),
-                                       lambda: pair.weir_window(forward, flows), wanted,
-                                       2 if options.quick else 3)
-                    cells.append(evaluate(forward, flows, pairs, wanted))
-                    print(row(cells[-1]), flush=True)
-        finally:
-            pair.end()
+        print(HEADING, flush=True)
+        for forward, flows in cases(options):
+            distance = Distance(context.cpus, 5 if options.quick else 30)
+            pair = Pair(context, flows, forward, entries_for(flows))
+            try:
+                pairs = take_pairs(pair.macfwd, pair.weir, wanted, distance, 2 if options.quick else 3)
+            finally:
+                pair.end()
+            cells.append(evaluate(forward, flows, pairs, wanted, distance))
+            print(row(cells[-1]), flush=True)
         print(words_on_generator(cells))
-        if any(pair.restarts.values()):
-            print(f"memif lost its memory when the generator left, and was started again: {pair.restarts}")
-        return Outcome({"settings": SETTINGS, "cells": cells, "restarts": pair.restarts}, figures_of(cells),
+        return Outcome({"settings": SETTINGS, "cells": cells}, figures_of(cells),
                        all(cell["enough"] for cell in cells))
