@@ -46,12 +46,28 @@ def slices_of(reference, measured, seconds=1.0, slices=4):
     return merged(parts[0]), merged(parts[1])
 
 
-def take_pairs(reference, measured, wanted, distance, tries=3):
-    """Windows of both links until `wanted` pairs are good or `tries` times as many were tried."""
+def near_pair(take, distance):
+    """take() while the CPUs are near each other, if they come near; its two windows know how far
+    they were apart."""
+    before = distance.settle()
+    pair = take()
+    line = max(before, distance.measure())
+    return tuple({**window, "line_ns": line} for window in pair)
+
+
+def calm_pairs(pairs, distance):
+    """Those in which the poller had its CPU, near the other one. For pairs without a reference that
+    must not stray."""
+    return [pair for pair in pairs if all(window["shares"][1] >= POLLER_SHARE and
+                                          not distance.far(window["line_ns"]) for window in pair)]
+
+
+def take_pairs(reference, measured, wanted, distance, tries=2):
+    """Windows of both links until `wanted` pairs are good or `tries` times as many were tried; no
+    more than `wanted` where the CPUs do not come near each other."""
     pairs = []
-    while len(pairs) < tries * wanted and len(sort_out(pairs, distance)[0]) < wanted:
-        before = distance.settle()
-        pair = slices_of(reference, measured)
-        after = distance.measure()
-        pairs.append(tuple({**window, "line_ns": max(before, after)} for window in pair))
+    while len(sort_out(pairs, distance)[0]) < wanted:
+        if len(pairs) >= wanted * (tries if distance.patience > 0 else 1):
+            break
+        pairs.append(near_pair(lambda: slices_of(reference, measured), distance))
     return pairs

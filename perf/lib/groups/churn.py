@@ -9,9 +9,10 @@ import statistics
 import time
 
 from lib.balancer import DEEP_LOG2, SPARE, Balancer
+from lib.distance import Distance
 from lib.goals import figure, spread
 from lib.groups import Group, Outcome
-from lib.windows import POLLER_SHARE, slices_of
+from lib.windows import POLLER_SHARE, calm_pairs, near_pair, slices_of
 
 FLOWS = 100_000
 MANY, MANY_ENTRIES = 10_000_000, 16_000_000  # flows that a table grows to
@@ -42,7 +43,7 @@ def sleep_until(moment):
 class Churn(Group):
     name = "churn"
     about = "new flows, SYN floods, and backends that come and go under load"
-    targets = ["app/weir", "app/weirctl", "perf/gen"]
+    targets = ["app/weir", "app/weirctl", "perf/gen", "perf/line"]
 
     def hugepages(self, options):
         return 1800  # two of them, or the large one
@@ -82,13 +83,13 @@ class Churn(Group):
         try:
             growing = new.right(seconds=0.3, window=0.1)
             new.right(seconds=2)
-            pairs = []
-            while len(pairs) < wanted:
-                pairs.append(slices_of(known, new))
+            distance, pairs, calm = Distance(context.cpus, 5 if context.options.quick else 30), [], []
+            while len(pairs) < 2 * wanted and len(calm) < wanted:
+                pairs.append(near_pair(lambda: slices_of(known, new), distance))
+                calm = calm_pairs(pairs, distance)
         finally:
             known.end()
             flooded.end()
-        calm = [pair for pair in pairs if all(window["shares"][1] >= POLLER_SHARE for window in pair)]
         used = calm or pairs
         ratio = spread([flood["mpps"] / established["mpps"] for established, flood in used])
         usual = statistics.median(established["mpps"] for established, _ in used)

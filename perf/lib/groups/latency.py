@@ -5,11 +5,12 @@ import json
 import statistics
 import subprocess
 
+from lib.distance import Distance
 from lib.goals import figure, spread
 from lib.groups import Group, Outcome
 from lib.memif import Pair
 from lib.system import BUILD, die, prefer
-from lib.windows import POLLER_SHARE, window_of
+from lib.windows import calm_pairs, near_pair, window_of
 
 FLOWS, IDLE_RATE = 100_000, 10_000
 NAMES = ("p50", "p90", "p99", "max")
@@ -21,16 +22,18 @@ def timed(link, rate):
             "mpps": window["right_mpps"], "shares": window["cpu_shares"]}
 
 
-def compare(pair, rate, wanted, most):
-    links, pairs = (pair.macfwd, pair.weir), []
-    for number in range(most):
-        first, second = ((0, 1), (1, 0))[number % 2]
-        turn = {first: timed(links[first], rate)}
-        turn[second] = timed(links[second], rate)
-        pairs.append((turn[0], turn[1]))
-        calm = [one for one in pairs if all(window["shares"][1] >= POLLER_SHARE for window in one)]
-        if len(calm) >= wanted:
-            break
+def in_turn(links, rate, number):
+    """A window of each, the second one first when `number` is odd."""
+    order = ((0, 1), (1, 0))[number % 2]
+    windows = {which: timed(links[which], rate) for which in order}
+    return windows[0], windows[1]
+
+
+def compare(pair, rate, wanted, most, distance):
+    links, pairs, calm = (pair.macfwd, pair.weir), [], []
+    while len(pairs) < most and len(calm) < wanted:
+        pairs.append(near_pair(lambda: in_turn(links, rate, len(pairs)), distance))
+        calm = calm_pairs(pairs, distance)
     used = calm or pairs
     cell = {"rate": rate, "enough": len(calm) >= wanted, "pairs": pairs}
     for place, who in enumerate(("macfwd", "weir")):
@@ -42,7 +45,7 @@ def compare(pair, rate, wanted, most):
 class Latency(Group):
     name = "latency"
     about = "time that packets are away, beside macfwd, and the bump at a table swap"
-    targets = ["app/weir", "app/weirctl", "perf/gen", "perf/loop"]
+    targets = ["app/weir", "app/weirctl", "perf/gen", "perf/line", "perf/loop"]
 
     def hugepages(self, options):
         return 1200
@@ -54,8 +57,9 @@ class Latency(Group):
             pair.macfwd.right(seconds=0.2, warmup=0.3)  # all flows were sent once before it counts
             greatest = statistics.median(window_of(pair.weir.right(seconds=0.5, warmup=0.3))["mpps"] for _ in range(3))
             most = wanted if context.options.quick else 2 * wanted
-            cells = {"idle": compare(pair, IDLE_RATE, wanted, most),
-                     "50 % load": compare(pair, int(greatest * 0.5e6), wanted, most)}
+            distance = Distance(context.cpus, 5 if context.options.quick else 60)
+            cells = {"idle": compare(pair, IDLE_RATE, wanted, most, distance),
+                     "50 % load": compare(pair, int(greatest * 0.5e6), wanted, most, distance)}
         finally:
             pair.end()
         figures = []

@@ -97,10 +97,10 @@ class OnLink(Group):
         cells = []
         print(HEADING, flush=True)
         for forward, flows in cases(options):
-            distance = Distance(context.cpus, 5 if options.quick else 30)
+            distance = Distance(context.cpus, 10 if options.quick else 45)
             pair = Pair(context, flows, forward, entries_for(flows))
             try:
-                pairs = take_pairs(pair.macfwd, pair.weir, wanted, distance, 2 if options.quick else 3)
+                pairs = take_pairs(pair.macfwd, pair.weir, wanted, distance)
             finally:
                 pair.end()
             cells.append(evaluate(forward, flows, pairs, wanted, distance))
