@@ -73,8 +73,8 @@ std::string system_error(const std::string& what) {
     return fmt::format("memif: {}: {}", what, std::strerror(errno));
 }
 
-// For writing also what is only read, as a NIC does that takes packets out of memory: the next one to
-// write to the buffer is its owner again.
+// For writing also what is only read, as a NIC does that takes packets out of memory: the next one
+// to write to the buffer is its owner again.
 void fetch_to_write(std::uint8_t* from, std::size_t bytes) noexcept {
     for (std::size_t at = 0; at < bytes; at += line)
         __builtin_prefetch(from + at, 1);
