@@ -55,11 +55,11 @@ def near_pair(take, distance):
     return tuple({**window, "line_ns": line} for window in pair)
 
 
-def calm_pairs(pairs, distance):
-    """Those in which the poller had its CPU, near the other one. For pairs without a reference that
-    must not stray."""
-    return [pair for pair in pairs if all(window["shares"][1] >= POLLER_SHARE and
-                                          not distance.far(window["line_ns"]) for window in pair)]
+def calm_pairs(pairs, distance, poller=POLLER_SHARE):
+    """Those in which the poller had this share of its CPU, near the other one. For pairs without a
+    reference that must not stray."""
+    return [pair for pair in pairs if all(window["shares"][1] >= poller and not distance.far(window["line_ns"])
+                                          for window in pair)]
 
 
 def take_pairs(reference, measured, wanted, distance, tries=2):
