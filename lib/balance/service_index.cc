@@ -62,53 +62,92 @@ auto rank(const ServiceKey& key) {
 
 }  // namespace
 
-ServiceIndex::AddressSlot& ServiceIndex::place(std::vector<AddressSlot>& addresses,
-                                               const IpAddress& address, AddressRole role) {
+// What build() puts together. Services are named by their place.
+class ServiceIndex::Builder {
+public:
+    explicit Builder(std::span<const ServiceTable* const> services) : services_(services) {}
+
+    void add_own(std::span<const IpAddress> own_addresses) {
+        addresses_.slots.resize(slots_for(services_.size() + own_addresses.size()));
+        for (const IpAddress& address : own_addresses)
+            address_slot(address, AddressRole::own);
+    }
+    void add_services();
+    [[nodiscard]] Singles<SingleV4> singles_v4() const { return table_of(v4_); }
+    [[nodiscard]] Singles<SingleV6> singles_v6() const { return table_of(v6_); }
+    [[nodiscard]] Addresses take_addresses() { return std::move(addresses_); }
+
+private:
+    AddressSlot& address_slot(const IpAddress& address, AddressRole role);
+    void add_single(std::uint32_t place, ServiceProtocol protocol);
+    StretchList flatten(std::vector<std::uint32_t> ranges, ServiceProtocol protocol);
+    template <typename Single>
+    [[nodiscard]] Singles<Single> table_of(const std::vector<Single>& all) const;
+
+    std::span<const ServiceTable* const> services_;
+    Addresses addresses_;
+    std::vector<SingleV4> v4_;
+    std::vector<SingleV6> v6_;
+};
+
+ServiceIndex::AddressSlot& ServiceIndex::Builder::address_slot(const IpAddress& address,
+                                                               AddressRole role) {
     AddressSlot& slot = *probe(
-        addresses, hash(address, 0),
+        addresses_.slots, hash(address, 0),
         [](const AddressSlot& s) { return s.role == AddressRole::foreign; },
         [&](const AddressSlot& s) { return s.address == address; });
     if (slot.role == AddressRole::foreign) slot = {address, role, {}, {}};
     return slot;
 }
 
-ServiceIndex::Single ServiceIndex::single(const ServiceKey& key, ServiceProtocol protocol,
-                                          const ServiceTable* service) noexcept {
+void ServiceIndex::Builder::add_single(std::uint32_t place, ServiceProtocol protocol) {
+    const ServiceTable& service = *services_[place];
     const auto number = static_cast<std::uint8_t>(protocol);
-    const auto [low, high] = words_of(key.vip);
-    return {low, high, single_rest(key.vip.family, number, key.first_port), service};
+    const ServiceHit hit{place, service.endpoint(number),
+                         static_cast<std::uint16_t>(index(service.id))};
+    const auto [low, high] = words_of(service.key.vip);
+    if (service.key.vip.family == Family::v4) {
+        v4_.emplace_back(static_cast<std::uint32_t>(low), number, service.key.first_port).hit = hit;
+    } else {
+        v6_.emplace_back(low, high, number, service.key.first_port).hit = hit;
+    }
 }
 
-// Where `wanted` stands or belongs.
-ServiceIndex::Single& ServiceIndex::place_of(const Single& wanted) noexcept {
-    return *probe(
-        singles_, wanted.hash(), [](const Single& s) { return s.rest == 0; },
-        [&](const Single& s) { return s.same_key(wanted); });
-}
-
-void ServiceIndex::place(const ServiceKey& key, ServiceProtocol protocol,
-                         const ServiceTable* service) {
-    const Single wanted = single(key, protocol, service);
-    Single& slot = place_of(wanted);
-    const bool better = slot.rest == 0 || rank(key) < rank(slot.service->key);
-    if (better) slot = wanted;
+template <typename Single>
+ServiceIndex::Singles<Single> ServiceIndex::Builder::table_of(
+    const std::vector<Single>& all) const {
+    const std::size_t size = slots_for(all.size());
+    const auto shift = static_cast<unsigned>(64 - std::countr_zero(size));
+    auto slots = std::make_shared<std::vector<Single>>(size);
+    for (const Single& one : all) {
+        Single& slot = *probe(
+            *slots, one.hash() >> shift, [](const Single& s) { return s.empty(); },
+            [&](const Single& s) { return s.same_key(one); });
+        const bool better = slot.empty() || rank(services_[one.hit.place]->key) <
+                                                rank(services_[slot.hit.place]->key);
+        if (better) slot = one;
+    }
+    return {slots->data(), size - 1, shift, slots};
 }
 
 // Cuts overlapping ranges of one VIP into disjoint stretches, each with its most specific service.
-ServiceIndex::StretchList ServiceIndex::flatten(std::vector<const ServiceTable*> ranges,
-                                                ServiceProtocol protocol) {
-    std::erase_if(ranges, [&](const ServiceTable* s) { return !speaks(s->key, protocol); });
+ServiceIndex::StretchList ServiceIndex::Builder::flatten(std::vector<std::uint32_t> ranges,
+                                                         ServiceProtocol protocol) {
+    const auto key = [&](std::size_t i) -> const ServiceKey& { return services_[ranges[i]]->key; };
+    std::erase_if(ranges,
+                  [&](std::uint32_t place) { return !speaks(services_[place]->key, protocol); });
     using Edge = std::pair<std::uint32_t, std::size_t>;  // port, number of the range
     std::vector<Edge> starts, ends;
     for (std::size_t i = 0; i < ranges.size(); ++i) {
-        starts.emplace_back(ranges[i]->key.first_port, i);
-        ends.emplace_back(ranges[i]->key.last_port + 1u, i);
+        starts.emplace_back(key(i).first_port, i);
+        ends.emplace_back(key(i).last_port + 1u, i);
     }
     std::ranges::sort(starts);
     std::ranges::sort(ends);
 
-    const auto begin = static_cast<std::uint32_t>(stretches_.size());
-    const auto ranked = [&](std::size_t i) { return std::pair(rank(ranges[i]->key), i); };
+    std::vector<Stretch>& stretches = addresses_.stretches;
+    const auto begin = static_cast<std::uint32_t>(stretches.size());
+    const auto ranked = [&](std::size_t i) { return std::pair(rank(key(i)), i); };
     std::set<decltype(ranked(0))> open;
     for (std::size_t s = 0, e = 0; e < ends.size();) {
         const std::uint32_t port =
@@ -120,39 +159,43 @@ ServiceIndex::StretchList ServiceIndex::flatten(std::vector<const ServiceTable*>
         if (open.empty()) continue;
         const std::uint32_t next =
             s < starts.size() ? std::min(starts[s].first, ends[e].first) : ends[e].first;
-        stretches_.push_back({static_cast<std::uint16_t>(port),
-                              static_cast<std::uint16_t>(next - 1), ranges[open.begin()->second]});
+        stretches.push_back({static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(next - 1),
+                             ranges[open.begin()->second]});
     }
-    return {begin, static_cast<std::uint32_t>(stretches_.size()) - begin};
+    return {begin, static_cast<std::uint32_t>(stretches.size()) - begin};
+}
+
+void ServiceIndex::Builder::add_services() {
+    std::map<IpAddress, std::vector<std::uint32_t>> ranges;
+    for (std::uint32_t place = 0; place < services_.size(); ++place) {
+        const ServiceKey& key = services_[place]->key;
+        address_slot(key.vip, AddressRole::vip);
+        if (!single_port(key)) {
+            ranges[key.vip].push_back(place);
+            continue;
+        }
+        for (const ServiceProtocol protocol : {ServiceProtocol::tcp, ServiceProtocol::udp}) {
+            if (speaks(key, protocol)) add_single(place, protocol);
+        }
+    }
+    for (const auto& [vip, list] : ranges) {
+        AddressSlot& slot = address_slot(vip, AddressRole::vip);
+        slot.tcp = flatten(list, ServiceProtocol::tcp);
+        slot.udp = flatten(list, ServiceProtocol::udp);
+    }
 }
 
 ServiceIndex ServiceIndex::build(std::span<const ServiceTable* const> services,
                                  std::span<const IpAddress> own_addresses,
                                  std::span<const ProbeTarget> probe_targets) {
+    Builder builder(services);
+    builder.add_own(own_addresses);
+    builder.add_services();
     ServiceIndex index;
-    index.singles_.resize(slots_for(2 * services.size()));
-    std::vector<AddressSlot> addresses(slots_for(services.size() + own_addresses.size()));
-
-    for (const IpAddress& address : own_addresses)
-        place(addresses, address, AddressRole::own);
-    std::map<IpAddress, std::vector<const ServiceTable*>> ranges;
-    for (const ServiceTable* service : services) {
-        const ServiceKey& key = service->key;
-        place(addresses, key.vip, AddressRole::vip);
-        if (!single_port(key)) {
-            ranges[key.vip].push_back(service);
-            continue;
-        }
-        for (const ServiceProtocol protocol : {ServiceProtocol::tcp, ServiceProtocol::udp}) {
-            if (speaks(key, protocol)) index.place(key, protocol, service);
-        }
-    }
-    for (const auto& [vip, list] : ranges) {
-        AddressSlot& slot = place(addresses, vip, AddressRole::vip);
-        slot.tcp = index.flatten(list, ServiceProtocol::tcp);
-        slot.udp = index.flatten(list, ServiceProtocol::udp);
-    }
-    index.addresses_ = std::make_shared<const std::vector<AddressSlot>>(std::move(addresses));
+    index.services_.assign(services.begin(), services.end());
+    index.v4_ = builder.singles_v4();
+    index.v6_ = builder.singles_v6();
+    index.addresses_ = std::make_shared<const Addresses>(builder.take_addresses());
     index.probes_ = std::make_shared<const std::vector<ProbeTarget>>(table_of(probe_targets));
     return index;
 }
@@ -169,26 +212,10 @@ std::vector<ProbeTarget> ServiceIndex::table_of(std::span<const ProbeTarget> pro
     return table;
 }
 
-void ServiceIndex::replace(const ServiceTable* old, const ServiceTable* now) {
-    const ServiceKey& key = now->key;
-    if (!single_port(key)) {
-        const AddressSlot& slot = *find_address(key.vip);
-        for (const StretchList& list : {slot.tcp, slot.udp}) {
-            for (Stretch& stretch : std::span(stretches_).subspan(list.begin, list.count))
-                if (stretch.service == old) stretch.service = now;
-        }
-        return;
-    }
-    for (const ServiceProtocol protocol : {ServiceProtocol::tcp, ServiceProtocol::udp}) {
-        Single& slot = place_of(single(key, protocol, now));
-        if (slot.service == old) slot.service = now;
-    }
-}
-
 const ServiceIndex::AddressSlot* ServiceIndex::find_address(
     const IpAddress& address) const noexcept {
     const AddressSlot* slot = probe(
-        *addresses_, hash(address, 0),
+        addresses_->slots, hash(address, 0),
         [](const AddressSlot& s) { return s.role == AddressRole::foreign; },
         [&](const AddressSlot& s) { return s.address == address; });
     return slot->role == AddressRole::foreign ? nullptr : slot;
@@ -196,21 +223,24 @@ const ServiceIndex::AddressSlot* ServiceIndex::find_address(
 
 ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t protocol,
                                 std::uint16_t port) const noexcept {
-    if (singles_.empty()) return {};
+    if (addresses_ == nullptr) return {};
     if (protocol == tcp || protocol == udp) {
         const auto [low, high] = words_of(destination);
-        const ServiceTable* single = find_single(destination.family, low, high, protocol, port);
-        if (single != nullptr) return {AddressRole::vip, single};
+        const ServiceHit hit = destination.family == Family::v4
+                                   ? find_single(static_cast<std::uint32_t>(low), protocol, port)
+                                   : find_single(low, high, protocol, port);
+        if (hit) return {AddressRole::vip, services_[hit.place], hit.place};
     }
     const AddressSlot* slot = find_address(destination);
     if (slot == nullptr) return {};
     const StretchList list = protocol == tcp   ? slot->tcp
                              : protocol == udp ? slot->udp
                                                : StretchList{};
-    const std::span stretches{stretches_.data() + list.begin, list.count};
+    const std::span stretches = std::span(addresses_->stretches).subspan(list.begin, list.count);
     const auto after = std::ranges::upper_bound(stretches, port, {}, &Stretch::first);
-    if (after == stretches.begin() || (after - 1)->last < port) return {slot->role, nullptr};
-    return {AddressRole::vip, (after - 1)->service};
+    if (after == stretches.begin() || (after - 1)->last < port) return {slot->role};
+    const std::uint32_t place = (after - 1)->place;
+    return {AddressRole::vip, services_[place], place};
 }
 
 bool ServiceIndex::is_probe_reply(const IpAddress& source,

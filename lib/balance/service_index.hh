@@ -5,7 +5,8 @@
 // The most specific entry wins: fewer ports over more, then a named protocol over `any`, then the
 // lower first port. Cost: one or two probes of an open-addressing table, flat in the number of
 // services; ranges of one VIP are searched by bisection.
-// Immutable once published; any thread may look up. A copy shares what does not name services.
+// Immutable once published; any thread may look up. A copy shares all but a pointer for each
+// service.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,22 @@ enum class AddressRole : std::uint8_t {
     vip,      // at least one service stands on it
 };
 
+// A service as a packet for one of its single ports finds it: all that the packets of its known
+// flows need.
+struct ServiceHit {
+    static constexpr std::uint32_t none = 0xffffffff;
+    std::uint32_t place = none;  // for ServiceIndex::service()
+    EndpointId endpoint{};       // of this VIP, protocol and port
+    std::uint16_t id = 0;        // ServiceId
+    explicit operator bool() const noexcept { return place != none; }
+    friend bool operator==(const ServiceHit&, const ServiceHit&) = default;
+};
+static_assert(max_services <= 65'536);
+
 struct ServiceMatch {
     AddressRole role = AddressRole::foreign;
     const ServiceTable* service = nullptr;  // nullptr with role vip: unknown_port
+    std::uint32_t place = ServiceHit::none;
 };
 
 // A peer that our probes talk to: replies from it have a punt class of their own.
@@ -44,65 +58,101 @@ public:
                               std::span<const IpAddress> own_addresses,
                               std::span<const ProbeTarget> probe_targets);
 
-    // Answers `now` where it answered `old`. Precondition: the same key. Before publication only.
-    void replace(const ServiceTable* old, const ServiceTable* now);
+    // Answers `now` for the service that was `place`-th in build(). Precondition: the same key, id
+    // and endpoints. Before publication only.
+    void replace(std::uint32_t place, const ServiceTable* now) noexcept { services_[place] = now; }
 
     // `protocol` is the IP protocol number, `port` the destination port in host byte order. For
     // protocols other than TCP and UDP only the role is meaningful.
     [[nodiscard]] ServiceMatch find(const IpAddress& destination, std::uint8_t protocol,
                                     std::uint16_t port) const noexcept;
-    // What find() answers for TCP or UDP and a port that a service names alone; nullptr: ask
-    // find(). The address as two words, as they lie in IpAddress::bytes (IPv4: 32 bits, the rest
-    // zero). One line in most cases.
-    [[nodiscard]] const ServiceTable* find_single(Family family, std::uint64_t low,
-                                                  std::uint64_t high, std::uint8_t protocol,
-                                                  std::uint16_t port) const noexcept {
-        if (singles_.empty()) return nullptr;
-        const Single wanted{low, high, single_rest(family, protocol, port), nullptr};
-        const std::size_t mask = singles_.size() - 1;
-        for (std::size_t i = wanted.hash() & mask;; i = (i + 1) & mask) {
-            if (singles_[i].same_key(wanted)) [[likely]]
-                return singles_[i].service;
-            if (singles_[i].rest == 0) return nullptr;
-        }
+    // What find() answers for TCP or UDP and a port that a service names alone; none: ask find().
+    // The address as the machine reads its bytes. One line in most cases, and not a byte of the
+    // service itself.
+    [[nodiscard]] const ServiceHit& find_single(std::uint32_t destination, std::uint8_t protocol,
+                                                std::uint16_t port) const noexcept {
+        return search(v4_, SingleV4{destination, protocol, port});
+    }
+    [[nodiscard]] const ServiceHit& find_single(std::uint64_t low, std::uint64_t high,
+                                                std::uint8_t protocol,
+                                                std::uint16_t port) const noexcept {
+        return search(v6_, SingleV6{low, high, protocol, port});
+    }
+    // Precondition: `place` is of a hit or match of this index.
+    [[nodiscard]] const ServiceTable& service(std::uint32_t place) const noexcept {
+        return *services_[place];
     }
 
     [[nodiscard]] bool is_probe_reply(const IpAddress& source,
                                       std::uint16_t source_port) const noexcept;
 
 private:
-    // A service with one port, for one protocol. In words, so that it is compared and hashed in
-    // registers.
-    struct Single {
+    // One port of a service, for one protocol: keys as words, so that they are compared and hashed
+    // in registers. All zeros: empty. Not keyed with a secret: what is stored comes from the
+    // configuration alone, so no sender of packets can make a chain longer.
+    struct SingleV4 {
+        std::uint64_t key = 0;
+        ServiceHit hit;
+        SingleV4() = default;
+        SingleV4(std::uint32_t destination, std::uint8_t protocol, std::uint16_t port) noexcept
+            : key(std::uint64_t{destination} | std::uint64_t{port} << 32 |
+                  std::uint64_t{protocol} << 48) {}
+        [[nodiscard]] bool same_key(const SingleV4& other) const noexcept {
+            return key == other.key;
+        }
+        [[nodiscard]] bool empty() const noexcept { return key == 0; }
+        [[nodiscard]] std::uint64_t hash() const noexcept { return key * 0x9e3779b97f4a7c15; }
+    };
+    static_assert(sizeof(SingleV4) == 16);
+    struct SingleV6 {
         std::uint64_t low = 0, high = 0;  // of the VIP
-        std::uint64_t rest = 0;           // single_rest(); 0: empty
-        const ServiceTable* service = nullptr;
-
-        [[nodiscard]] bool same_key(const Single& other) const noexcept {
+        std::uint64_t rest = 0;
+        ServiceHit hit;
+        SingleV6() = default;
+        SingleV6(std::uint64_t address_low, std::uint64_t address_high, std::uint8_t protocol,
+                 std::uint16_t port) noexcept
+            : low(address_low),
+              high(address_high),
+              rest(std::uint64_t{port} | std::uint64_t{protocol} << 16) {}
+        [[nodiscard]] bool same_key(const SingleV6& other) const noexcept {
             return ((low ^ other.low) | (high ^ other.high) | (rest ^ other.rest)) == 0;
         }
-        // Two multiplications. Not keyed: what is stored comes from the configuration alone, so no
-        // sender of packets can make a chain longer.
-        [[nodiscard]] std::size_t hash() const noexcept {
-            std::uint64_t mixed = (low ^ rest << 32) * 0x9e3779b97f4a7c15;
-            mixed = (mixed ^ (mixed >> 32) ^ high) * 0xd6e8feb86659fd93;
-            return static_cast<std::size_t>(mixed >> 32);
+        [[nodiscard]] bool empty() const noexcept { return rest == 0; }
+        [[nodiscard]] std::uint64_t hash() const noexcept {
+            const std::uint64_t mixed = (low ^ rest << 32) * 0x9e3779b97f4a7c15;
+            return (mixed ^ (mixed >> 32) ^ high) * 0xd6e8feb86659fd93;
         }
     };
-    static_assert(sizeof(Single) == 32);
-    [[nodiscard]] static std::uint64_t single_rest(Family family, std::uint8_t protocol,
-                                                   std::uint16_t port) noexcept {
-        return std::uint64_t{port} | std::uint64_t{protocol} << 16 |
-               std::uint64_t{static_cast<std::uint8_t>(family)} << 24;
+    static_assert(sizeof(SingleV6) == 32);
+
+    // An open-addressing table with linear probing, at most half full, whose memory is shared
+    // between copies. Without memory it finds nothing.
+    template <typename Single>
+    struct Singles {
+        static constexpr Single nothing[2]{};
+        const Single* slots = nothing;
+        std::uint64_t mask = 1;  // a power of two less one
+        unsigned shift = 63;     // the high bits of the hash choose
+        std::shared_ptr<const std::vector<Single>> memory;
+    };
+    template <typename Single>
+    [[nodiscard]] static const ServiceHit& search(const Singles<Single>& table,
+                                                  const Single& wanted) noexcept {
+        for (std::uint64_t i = wanted.hash() >> table.shift;; i = (i + 1) & table.mask) {
+            const Single& slot = table.slots[i];
+            // An empty slot has no hit, either.
+            if (slot.same_key(wanted) || slot.empty()) [[likely]]
+                return slot.hit;
+        }
     }
 
     // Disjoint stretches of ports in ascending order.
     struct Stretch {
         std::uint16_t first = 0, last = 0;
-        const ServiceTable* service = nullptr;
+        std::uint32_t place = 0;  // in services_
     };
     struct StretchList {
-        std::uint32_t begin = 0, count = 0;  // in stretches_
+        std::uint32_t begin = 0, count = 0;  // in Addresses::stretches
     };
     struct AddressSlot {
         IpAddress address;
@@ -110,22 +160,22 @@ private:
         StretchList tcp, udp;
     };
 
-    [[nodiscard]] const AddressSlot* find_address(const IpAddress& address) const noexcept;
-    static AddressSlot& place(std::vector<AddressSlot>& addresses, const IpAddress& address,
-                              AddressRole role);
-    static std::vector<ProbeTarget> table_of(std::span<const ProbeTarget> probe_targets);
-    static Single single(const ServiceKey& key, ServiceProtocol protocol,
-                         const ServiceTable* service) noexcept;
-    Single& place_of(const Single& wanted) noexcept;
-    void place(const ServiceKey& key, ServiceProtocol protocol, const ServiceTable* service);
-    StretchList flatten(std::vector<const ServiceTable*> ranges, ServiceProtocol protocol);
+    struct Addresses {
+        std::vector<AddressSlot> slots;  // a power of two, at most half full, linear probing
+        std::vector<Stretch> stretches;
+    };
 
-    // Each a power of two, at most half full, linear probing.
-    std::vector<Single> singles_;
-    // Null exactly when singles_ is empty; of probes, port 0 is an empty place.
-    std::shared_ptr<const std::vector<AddressSlot>> addresses_;
-    std::shared_ptr<const std::vector<ProbeTarget>> probes_;
-    std::vector<Stretch> stretches_;
+    class Builder;
+
+    [[nodiscard]] const AddressSlot* find_address(const IpAddress& address) const noexcept;
+    static std::vector<ProbeTarget> table_of(std::span<const ProbeTarget> probe_targets);
+
+    // By place, in the order that build() got them. All else is shared between copies.
+    std::vector<const ServiceTable*> services_;
+    Singles<SingleV4> v4_;
+    Singles<SingleV6> v6_;
+    std::shared_ptr<const Addresses> addresses_;              // null: nothing was built
+    std::shared_ptr<const std::vector<ProbeTarget>> probes_;  // port 0 is an empty place
 };
 
 }  // namespace weir

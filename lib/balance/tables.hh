@@ -18,14 +18,14 @@
 namespace weir {
 
 // Where a frame goes: the egress port and both MACs. Unresolved neighbours have resolved == false.
-struct NextHop {
+struct alignas(16) NextHop {
     MacAddress destination;
     MacAddress source;
     PortId port{};
     bool resolved = false;
 };
 
-struct PortTable {
+struct alignas(16) PortTable {
     MacAddress mac;
     std::uint16_t vlan = 0;  // 0: untagged
     std::uint16_t mtu = 1500;

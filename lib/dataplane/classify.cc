@@ -127,6 +127,7 @@ void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key
         result.verdict = Verdict::dropped(DropReason::unknown_port);
     } else {
         result.service = match.service;
+        result.place = match.place;
     }
 }
 

@@ -13,6 +13,7 @@ namespace weir {
 struct Classified {
     Parsed parsed;
     const ServiceTable* service = nullptr;
+    std::uint32_t place = ServiceHit::none;  // of the service in the index
     Verdict verdict;
 };
 

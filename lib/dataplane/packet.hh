@@ -10,22 +10,16 @@
 namespace weir {
 
 struct Packet {
-    std::uint8_t* data = nullptr;  // destination MAC; process() may move it into the headroom
-    std::uint32_t contiguous =
-        0;                     // bytes at `data`: all headers lie in them (the adapter sees to it)
-    std::uint32_t length = 0;  // of the whole frame, >= contiguous; process() may change both
+    std::uint8_t* data = nullptr;  // destination MAC
+    // Bytes at `data`: all headers lie in them (the adapter sees to it).
+    std::uint32_t contiguous = 0;
+    std::uint32_t length = 0;    // of the whole frame, >= contiguous
     std::uint16_t headroom = 0;  // writable bytes in front of `data`
     PortId port{};               // ingress
     NicChecksum ip_checksum = NicChecksum::unknown;
-
-    // Opens `bytes` in front (negative: closes). Precondition: headroom >= bytes.
-    void grow_front(int bytes) noexcept {
-        data -= bytes;
-        contiguous = static_cast<std::uint32_t>(static_cast<int>(contiguous) + bytes);
-        length = static_cast<std::uint32_t>(static_cast<int>(length) + bytes);
-        headroom = static_cast<std::uint16_t>(headroom - bytes);
-    }
 };
+// process() sets `data` and `length` of what it sends, by which `data` may move into the headroom;
+// the other fields stay as the packet was received.
 
 // Packets of one burst are handled together, so that their cache misses overlap.
 inline constexpr std::uint32_t max_burst = 64;

@@ -1,44 +1,61 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/process.hh"
 
-#include <array>
-
 #include "lib/dataplane/classify.hh"
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/plain.hh"
 
 namespace weir {
 
-namespace {
-
-constexpr std::size_t packets_ahead = 8;  // that are prefetched while one is read
-
-}  // namespace
-
-// Plain packets of a service with one port are most of them; classify() decides about the others.
-[[gnu::always_inline]] inline void Pipeline::receive(const Tables& tables, const Packet& packet,
-                                                     Flow& flow, Verdict& verdict) noexcept {
-    Parsed& parsed = flow.parsed;
-    flow.service = nullptr;
-    FlowWords words;
-    if (read_plain(packet, tables.ports[index(packet.port)], parsed)) [[likely]] {
-        words = flow_words(packet.data, parsed);
-        flow.service =
-            tables.index.find_single(parsed.family, words.destination, words.destination_rest,
-                                     parsed.protocol, parsed.destination_port);
+// Plain packets of a service with one port are most of them; receive_odd() decides about the
+// others.
+template <std::uint32_t at>
+[[gnu::always_inline]] inline void Pipeline::receive_at(const Tables& tables, const Packet& packet,
+                                                        Flow& flow, Verdict& verdict) noexcept {
+    const std::uint16_t type = plain::read_link<at>(packet, tables.ports[index(packet.port)]);
+    PacketMeta& meta = flow.meta;
+    if (type == ether_type_ipv4 && plain::read_ipv4(packet, at, meta)) [[likely]] {
+        const FlowWords words = flow_words(packet.data, meta);
+        flow.service = tables.index.find_single(static_cast<std::uint32_t>(words.destination),
+                                                meta.protocol, meta.destination_port);
+        if (flow.service) [[likely]] {
+            flows_.name(flow.name, static_cast<std::uint32_t>(words.source), meta.source_port,
+                        static_cast<std::uint16_t>(flow.service.endpoint));
+            flows_.prefetch(flow.name);
+            return;
+        }
+    } else if (type == ether_type_ipv6 && plain::read_ipv6(packet, at, meta)) {
+        const FlowWords words = flow_words(packet.data, meta);
+        flow.service = tables.index.find_single(words.destination, words.destination_rest,
+                                                meta.protocol, meta.destination_port);
+        if (flow.service) [[likely]] {
+            flows_.name(flow.name, {words.source, words.source_rest}, meta.source_port,
+                        static_cast<std::uint16_t>(flow.service.endpoint));
+            flows_.prefetch(flow.name);
+            return;
+        }
     }
-    if (flow.service == nullptr) [[unlikely]] {
-        const Classified classified = classify(tables, packet);
-        verdict = classified.verdict;
-        if (classified.service == nullptr) return;
-        parsed = classified.parsed;
-        flow.service = classified.service;
-        words = flow_words(packet.data, parsed);
-    }
-    words.store(flow.key);
-    const ServiceTable& service = *flow.service;
-    flow.name = flows_.name(words, static_cast<std::uint16_t>(service.endpoint(parsed.protocol)),
-                            service.several_ports());
+    receive_odd(tables, packet, flow, verdict);
+}
+
+[[gnu::noinline]] void Pipeline::receive_tagged(const Tables& tables, const Packet& packet,
+                                                Flow& flow, Verdict& verdict) noexcept {
+    receive_at<plain::tagged>(tables, packet, flow, verdict);
+}
+
+[[gnu::noinline]] void Pipeline::receive_odd(const Tables& tables, const Packet& packet, Flow& flow,
+                                             Verdict& verdict) noexcept {
+    const Classified classified = classify(tables, packet);
+    verdict = classified.verdict;
+    flow.service = {};
+    if (classified.service == nullptr) return;
+    const ServiceTable& service = *classified.service;
+    flow.meta = meta_of(classified.parsed);
+    flow.service = {classified.place, service.endpoint(flow.meta.protocol),
+                    static_cast<std::uint16_t>(index(service.id))};
+    flow.name =
+        flows_.name(flow_words(packet.data, flow.meta),
+                    static_cast<std::uint16_t>(flow.service.endpoint), service.several_ports());
     flows_.prefetch(flow.name);
 }
 
@@ -49,66 +66,88 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
 
     // 1. What is it, and for which service? Lines of the connection table start to load.
     for (std::size_t i = 0; i < count; ++i) {
-        if (i + packets_ahead < count) {
-            const std::uint8_t* data = packets[i + packets_ahead].data;
-            __builtin_prefetch(data);
-            __builtin_prefetch(data - 64, 1);  // where an outer header will begin
-        }
-        receive(tables, packets[i], flows[i], verdicts[i]);
+        if (tables.ports[index(packets[i].port)].vlan == 0) [[likely]]
+            receive_at<plain::untagged>(tables, packets[i], flows[i], verdicts[i]);
+        else
+            receive_tagged(tables, packets[i], flows[i], verdicts[i]);
     }
-    // 2. Where its entry lies; the few that are elsewhere start to load.
+    // 2. Where its entry lies. Of a few the other line starts to load; they are served last.
     const std::uint32_t changes = flows_.changes();
-    for (std::size_t i = 0; i < count; ++i)
-        if (flows[i].service != nullptr) flows[i].place = flows_.look(flows[i].name);
-    // 3. Backend, then bytes. In order: a burst may hold several packets of one flow.
+    std::size_t open = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        if (flows[i].service == nullptr) continue;
-        flows[i].place = flows_.find(flows[i].name, flows[i].place, changes);
-        verdicts[i] = serve(tables, flows[i], packets[i], now);
+        if (!flows[i].service) continue;
+        const LinePlace place = flows_.look(flows[i].name);
+        flows[i].place = place;
+        open_[open] = static_cast<std::uint8_t>(i);
+        open += place.is_open() ? 1 : 0;
     }
+    // 3. Backend, then bytes. A burst may hold several packets of a new flow: once there is a new
+    // entry, what was seen before is looked up again.
+    const Burst common{tables, now, Deadlines(tables.timeouts, now)};
+    Run run;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!flows[i].service || flows[i].place.is_open()) continue;
+        if (flows_.changes() != changes) [[unlikely]]
+            flows[i].place = flows_.find(flows[i].name);
+        verdicts[i] = serve(common, flows[i], packets[i], run);
+    }
+    for (std::size_t next = 0; next < open; ++next) {
+        const std::size_t i = open_[next];
+        flows[i].place = flows_.changes() == changes ? flows_.finish(flows[i].name, flows[i].place)
+                                                     : flows_.find(flows[i].name);
+        verdicts[i] = serve(common, flows[i], packets[i], run);
+    }
+    count_service(run);
 }
 
-Verdict Pipeline::serve(const Tables& tables, const Flow& flow, Packet& packet, Tick now) noexcept {
-    const ServiceTable& service = *flow.service;
-    const Choice choice = choose(tables, service, flow, now);
-    if (choice.backend == nullptr) return Verdict::dropped(choice.reason);
-    const Parsed& parsed = flow.parsed;
-    const Verdict verdict = forward(tables, *choice.backend, parsed, flow.name.hash(), packet);
-    if (verdict.action == Action::send) {
-        for (TrafficCounters* traffic : {&traffic_.services[index(service.id)],
-                                         &traffic_.backends[index(choice.backend->id)]}) {
-            traffic->packets.add(1);
-            traffic->bytes.add(parsed.ip_length);
-        }
+[[gnu::always_inline]] inline Verdict Pipeline::serve(const Burst& burst, const Flow& flow,
+                                                      Packet& packet, Run& run) noexcept {
+    const BackendEntry* backend = kept(burst, flow);
+    if (backend == nullptr) [[unlikely]] {
+        const Choice choice = pick(burst, flow, packet);
+        if (choice.backend == nullptr) return Verdict::dropped(choice.reason);
+        backend = choice.backend;
     }
+    const Verdict verdict = forward(burst.tables, *backend, flow.meta, flow.name.hash(), packet);
+    if (verdict.action == Action::send) [[likely]]
+        count(flow, backend->id, run);
     return verdict;
 }
 
-Pipeline::Choice Pipeline::choose(const Tables& tables, const ServiceTable& service,
-                                  const Flow& flow, Tick now) noexcept {
-    const std::uint8_t flags = flow.parsed.tcp_flags;
-    const FlowPlace place = flow.place;
-    const FlowState state = place ? flows_.state(place) : FlowState::untracked;
-    if (place && flows_.is_live(place, now) && !reopens(state, flags)) {
-        const BackendEntry* backend = tables.backend(BackendId{flows_.backend(place)}, service.id);
-        if (backend != nullptr && backend->keeps_flows) {
-            const FlowState next = next_state(state, flags);
-            flows_.set_time(place, next, now + timeout_of(next, tables.timeouts));
-            return {backend, {}};
-        }
-    }
-    // New, expired, reopened, or its backend went away: pick by the service's table.
-    const Seat seat = maglev_lookup(service.slots, slot_hash(flow.key, tables.hash_seed));
+[[gnu::always_inline]] inline const BackendEntry* Pipeline::kept(const Burst& burst,
+                                                                 const Flow& flow) noexcept {
+    if (!flow.place) return nullptr;
+    const FlowEntry entry = flows_.entry(flow.name, flow.place);
+    const FlowState state = entry.state();
+    const Expiry expiry = entry.expiry();
+    const Transition to = transition(state, flow.meta.tcp_flags);
+    if (burst.deadlines.is_past(expiry) || to.reopens()) return nullptr;
+    const BackendEntry* backend =
+        burst.tables.backend(BackendId{entry.backend()}, ServiceId{flow.service.id});
+    if (backend == nullptr || !backend->keeps_flows) return nullptr;
+    const FlowState next = to.next();
+    if (next != state || burst.deadlines.is_due(state, expiry))
+        entry.set_time(next, burst.deadlines.next(next));
+    return backend;
+}
+
+// For a flow that is new, expired or reopened, or whose backend went away.
+[[gnu::noinline]] Pipeline::Choice Pipeline::pick(const Burst& burst, const Flow& flow,
+                                                  const Packet& packet) noexcept {
+    const Tables& tables = burst.tables;
+    const ServiceTable& service = tables.index.service(flow.service.place);
+    const Seat seat =
+        maglev_lookup(service.slots, slot_hash(flow_key(packet.data, flow.meta), tables.hash_seed));
     if (seat == no_seat) return {nullptr, DropReason::no_backend};
     const BackendEntry& backend = service.seats[seat];
-    const FlowState first = first_state(flow.key.protocol, flags);
-    const Tick expires = now + timeout_of(first, tables.timeouts);
-    if (place) {
-        forget(flows_.backend(place));
-        flows_.set(place, index(backend.id), first, expires);
+    const FlowState first = first_state(flow.meta.protocol);
+    const FlowValue value{index(backend.id), first, burst.deadlines.first(first)};
+    if (flow.place) {
+        const FlowEntry entry = flows_.entry(flow.name, flow.place);
+        forget(entry.backend());
+        entry.set(value);
     } else {
-        const FlowTable::Inserted inserted =
-            flows_.insert(flow.name, index(backend.id), first, expires, now);
+        const FlowTable::Inserted inserted = flows_.insert(flow.name, value, burst.now);
         if (inserted.replaced) forget(inserted.old_backend);
         if (!inserted.done) {
             counters_.flow_insert_failed.add(1);
@@ -119,6 +158,28 @@ Pipeline::Choice Pipeline::choose(const Tables& tables, const ServiceTable& serv
     }
     remember(backend);
     return {&backend, {}};
+}
+
+// A service's packets often follow each other; their sum is one write.
+[[gnu::always_inline]] inline void Pipeline::count(const Flow& flow, BackendId backend,
+                                                   Run& run) noexcept {
+    if (flow.service.id != run.service) [[unlikely]] {
+        count_service(run);
+        run.service = flow.service.id;
+    }
+    ++run.packets;
+    run.bytes += flow.meta.ip_length;
+    TrafficCounters& traffic = traffic_.backends[index(backend)];
+    traffic.packets.add(1);
+    traffic.bytes.add(flow.meta.ip_length);
+}
+
+[[gnu::always_inline]] inline void Pipeline::count_service(Run& run) noexcept {
+    TrafficCounters& traffic = traffic_.services[run.service];
+    traffic.packets.add(run.packets);
+    traffic.bytes.add(run.bytes);
+    run.packets = 0;
+    run.bytes = 0;
 }
 
 void Pipeline::remember(const BackendEntry& backend) noexcept {

@@ -71,7 +71,7 @@ enum class PuntClass : std::uint8_t {
 inline constexpr std::size_t punt_class_count = 4;
 extern const std::array<std::string_view, punt_class_count> punt_class_names;
 
-struct Verdict {
+struct alignas(4) Verdict {
     Action action = Action::drop;
     DropReason reason = DropReason::l2_truncated;  // drop only
     PuntClass punt_class = PuntClass::other;       // punt only

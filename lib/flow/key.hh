@@ -69,13 +69,12 @@ struct FlowWords {
     }
 };
 
-// Of a parsed frame. Ports are zero unless parsed.l4 is ok. Precondition: parsed.l3 == ip and
-// `frame` is what was parsed.
-[[nodiscard]] inline FlowWords flow_words(const std::uint8_t* frame,
-                                          const Parsed& parsed) noexcept {
-    const std::uint8_t* ip = frame + parsed.l3_offset;
+// `ip`: the IP header of `family`. Ports in host byte order.
+[[nodiscard]] inline FlowWords flow_words(const std::uint8_t* ip, Family family,
+                                          std::uint8_t protocol, std::uint16_t source_port,
+                                          std::uint16_t destination_port) noexcept {
     FlowWords words;
-    if (parsed.family == Family::v4) {
+    if (family == Family::v4) {
         words.source = load_word<std::uint32_t>(ip, offsetof(Ipv4Header, source));
         words.destination = load_word<std::uint32_t>(ip, offsetof(Ipv4Header, destination));
     } else {
@@ -85,11 +84,20 @@ struct FlowWords {
         words.destination_rest =
             load_word<std::uint64_t>(ip, offsetof(Ipv6Header, destination) + 8);
     }
-    words.rest = std::uint64_t{parsed.protocol} << 32 |
-                 std::uint64_t{static_cast<std::uint8_t>(parsed.family)} << 40;
-    if (parsed.l4 == L4Status::ok)
-        words.rest |= parsed.source_port | std::uint64_t{parsed.destination_port} << 16;
+    words.rest = std::uint64_t{source_port} | std::uint64_t{destination_port} << 16 |
+                 std::uint64_t{protocol} << 32 |
+                 std::uint64_t{static_cast<std::uint8_t>(family)} << 40;
     return words;
+}
+
+// Of a parsed frame. Ports are zero unless parsed.l4 is ok. Precondition: parsed.l3 == ip and
+// `frame` is what was parsed.
+[[nodiscard]] inline FlowWords flow_words(const std::uint8_t* frame,
+                                          const Parsed& parsed) noexcept {
+    const bool ports = parsed.l4 == L4Status::ok;
+    return flow_words(frame + parsed.l3_offset, parsed.family, parsed.protocol,
+                      ports ? parsed.source_port : std::uint16_t{0},
+                      ports ? parsed.destination_port : std::uint16_t{0});
 }
 
 [[nodiscard]] inline FlowKey flow_key(const std::uint8_t* frame, const Parsed& parsed) noexcept {

@@ -29,6 +29,7 @@
 
 #include "lib/flow/key_mix.hh"
 #include "lib/flow/line.hh"
+#include "lib/flow/prefetch.hh"
 
 namespace weir {
 
@@ -50,6 +51,7 @@ struct LinePlace {
     [[nodiscard]] std::uint32_t line() const noexcept { return code >> 3; }
     [[nodiscard]] unsigned slot() const noexcept { return code & 7; }
     explicit operator bool() const noexcept { return (code & 7) != none; }
+    [[nodiscard]] bool is_open() const noexcept { return (code & 7) == looking; }
     friend bool operator==(LinePlace, LinePlace) = default;
 };
 
@@ -76,10 +78,10 @@ public:
     [[nodiscard]] LinePlace find(const Name& name) const noexcept;
 
     // find() in two stages, for a burst: look() reads the home, and when the entry may lie in the
-    // alternate, prefetches that and answers a place that find() completes. Both hold until
-    // changes() counts on.
+    // alternate, prefetches that and answers a place that is_open(), which finish() completes. Both
+    // hold until an entry is added, moved or removed.
     [[nodiscard]] LinePlace look(const Name& name) const noexcept;
-    [[nodiscard]] LinePlace find(const Name& name, LinePlace looked) const noexcept;
+    [[nodiscard]] LinePlace finish(const Name& name, LinePlace looked) const noexcept;
 
     // A new entry. Precondition: find() just answered none. An expired entry gives its place when
     // there is no other; what it counted for is told. Refused: place is none and nothing changed.
@@ -190,7 +192,7 @@ template <typename Format>
 inline void LineTable<Format>::prefetch_line(std::uint32_t line) const noexcept {
     const auto* bucket = reinterpret_cast<const std::byte*>(buckets_ + line);
     for (std::size_t at = 0; at < sizeof(Bucket); at += 64)
-        __builtin_prefetch(bucket + at, 1);
+        prefetch_for_update(bucket + at);
 }
 
 // An involution for every remnant: the sum of both lines is a number that the remnant gives. The
@@ -241,8 +243,7 @@ inline LinePlace LineTable<Format>::look(const Name& name) const noexcept {
 }
 
 template <typename Format>
-inline LinePlace LineTable<Format>::find(const Name& name, LinePlace looked) const noexcept {
-    if (looked.slot() != LinePlace::looking) return looked;
+inline LinePlace LineTable<Format>::finish(const Name& name, LinePlace looked) const noexcept {
     return find_in(looked.line(), name.wanted | displaced_bit, name);
 }
 

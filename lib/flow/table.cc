@@ -80,10 +80,34 @@ FlowTable::FlowTable(std::span<std::byte> region, const FlowSizes& sizes,
       ranges_(region.subspan(parts_of(sizes).narrow + parts_of(sizes).wide, parts_of(sizes).ranges),
               sizes.ranges, secret) {}
 
-FlowTable::Inserted FlowTable::insert(const FlowName& name, std::uint32_t backend, FlowState state,
-                                      Tick expires, Tick now) noexcept {
+FlowName FlowTable::name(const FlowWords& key, std::uint16_t endpoint,
+                         bool several_ports) const noexcept {
+    FlowName result;
+    const auto port = static_cast<std::uint16_t>(key.rest);
+    if (several_ports) {
+        const RangeTable::Name own = ranges_.name({{key.source, key.source_rest},
+                                                   port,
+                                                   static_cast<std::uint16_t>(key.rest >> 16),
+                                                   endpoint,
+                                                   static_cast<std::uint8_t>(key.rest >> 32)});
+        result.wanted = own.wanted;
+        result.home = own.home;
+        result.kind = FlowName::Kind::range;
+        result.rest[0] = own.rest.client;
+        result.rest[1] = own.rest.ports;
+    } else if (key.is_v4()) {
+        name(result, static_cast<std::uint32_t>(key.source), port, endpoint);
+    } else {
+        name(result, {key.source, key.source_rest}, port, endpoint);
+    }
+    return result;
+}
+
+FlowTable::Inserted FlowTable::insert(const FlowName& name, const FlowValue& value,
+                                      Tick now) noexcept {
+    ++changes_;
     return with(*this, name, [&](auto& table, const auto& own) {
-        const auto inserted = table.insert(own, {backend, state, expiry_of(expires)}, now);
+        const auto inserted = table.insert(own, value, now);
         return Inserted{static_cast<bool>(inserted.place), inserted.replaced, inserted.old_backend};
     });
 }

@@ -37,27 +37,31 @@ private:
     }
 };
 
-// A flow on its way through a burst: which table, and its name there. Made by FlowTable::name().
+// A flow on its way through a burst: which table, and its name there. Made by FlowTable::name();
+// without initial values, as a burst has many of them.
 struct FlowName {
     enum class Kind : std::uint8_t { narrow, wide, range };
-    union {
-        NarrowTable::Name narrow;
-        WideTable::Name wide;
-        RangeTable::Name range;
-    };
-    Kind kind = Kind::narrow;
-    FlowName() noexcept : range() {}
+    std::uint64_t wanted;
+    std::uint32_t home;
+    Kind kind;
+    std::uint64_t rest[2];  // of Format::Rest; narrow: unused
+
     // Bits 0..31 are well mixed; the same for each packet of the flow.
-    [[nodiscard]] std::uint64_t hash() const noexcept {  // the first members are the same in all
-        return (narrow.wanted >> remnant_shift) ^ narrow.home;
-    }
+    [[nodiscard]] std::uint64_t hash() const noexcept { return (wanted >> remnant_shift) ^ home; }
 };
 
-// Where find() saw an entry, or none; the table knows whether that is still so.
-struct FlowPlace {
-    FlowName::Kind kind = FlowName::Kind::narrow;
-    LinePlace at;
-    explicit operator bool() const noexcept { return static_cast<bool>(at); }
+// An entry in its line. Valid while its place is.
+struct FlowEntry {
+    FlowLine& line;
+    unsigned slot;
+
+    [[nodiscard]] std::uint32_t backend() const noexcept { return line.backend(slot); }
+    [[nodiscard]] FlowState state() const noexcept { return line.state(slot); }
+    [[nodiscard]] Expiry expiry() const noexcept { return line.expiry(slot); }
+    void set(const FlowValue& value) const noexcept { line.set(slot, value); }
+    void set_time(FlowState state, Expiry expiry) const noexcept {
+        line.set_time(slot, state, expiry);
+    }
 };
 
 // An entry as a dump shows it.
@@ -83,6 +87,13 @@ public:
     FlowTable(std::span<std::byte> region, const FlowSizes& sizes,
               const HashSecret& secret) noexcept;
 
+    // `client`: an IPv4 address as the machine reads its bytes. `port`: of the client. `endpoint`:
+    // what the packet came for, which has one port.
+    void name(FlowName& name, std::uint32_t client, std::uint16_t port,
+              std::uint16_t endpoint) const noexcept;
+    // An IPv6 address as two words.
+    void name(FlowName& name, std::array<std::uint64_t, 2> client, std::uint16_t port,
+              std::uint16_t endpoint) const noexcept;
     // `key`: of a client's packet to `endpoint`, which has one port unless `several_ports`.
     [[nodiscard]] FlowName name(const FlowWords& key, std::uint16_t endpoint,
                                 bool several_ports) const noexcept;
@@ -91,32 +102,20 @@ public:
         return name(std::bit_cast<FlowWords>(key), endpoint, several_ports);
     }
 
-    // For a burst, each over all its flows: prefetch() asks for the line; look() reads it and asks
-    // for the other one where there is need; find() answers. `looked`: what look() said, and
-    // changes() as it was before.
+    // For a burst, each over all its flows: prefetch() asks for the line; look() reads it, and
+    // where the entry may lie in another line, asks for that and answers a place that is_open();
+    // finish() then says. All hold until changes() counts on.
     void prefetch(const FlowName& name) const noexcept;
-    [[nodiscard]] FlowPlace look(const FlowName& name) const noexcept;
-    [[nodiscard]] FlowPlace find(const FlowName& name, FlowPlace looked,
-                                 std::uint32_t changes) const noexcept;
-    // Counts what adds, moves or removes entries.
-    [[nodiscard]] std::uint32_t changes() const noexcept;
+    [[nodiscard]] LinePlace look(const FlowName& name) const noexcept;
+    [[nodiscard]] LinePlace finish(const FlowName& name, LinePlace looked) const noexcept;
+    // Counts calls that added, moved or removed entries.
+    [[nodiscard]] std::uint32_t changes() const noexcept { return changes_; }
     // All at once. The entry may have expired.
-    [[nodiscard]] FlowPlace find(const FlowName& name) const noexcept;
+    [[nodiscard]] LinePlace find(const FlowName& name) const noexcept;
 
-    [[nodiscard]] std::uint32_t backend(FlowPlace at) const noexcept {
-        return line(at).backend(at.at.slot());
-    }
-    [[nodiscard]] FlowState state(FlowPlace at) const noexcept {
-        return line(at).state(at.at.slot());
-    }
-    [[nodiscard]] bool is_live(FlowPlace at, Tick now) const noexcept {
-        return !is_past(line(at).expiry(at.at.slot()), now);
-    }
-    void set(FlowPlace at, std::uint32_t backend, FlowState state, Tick expires) noexcept {
-        line(at).set(at.at.slot(), {backend, state, expiry_of(expires)});
-    }
-    void set_time(FlowPlace at, FlowState state, Tick expires) noexcept {
-        line(at).set_time(at.at.slot(), state, expiry_of(expires));
+    // `at`: where find() or finish() saw it. Not none.
+    [[nodiscard]] FlowEntry entry(const FlowName& name, LinePlace at) const noexcept {
+        return {line(name.kind, at), at.slot()};
     }
 
     // As LineTable::insert(). Precondition: find() just answered none.
@@ -125,8 +124,7 @@ public:
         bool replaced = false;  // an expired flow gave its place:
         std::uint32_t old_backend = 0;
     };
-    [[nodiscard]] Inserted insert(const FlowName& name, std::uint32_t backend, FlowState state,
-                                  Tick expires, Tick now) noexcept;
+    [[nodiscard]] Inserted insert(const FlowName& name, const FlowValue& value, Tick now) noexcept;
 
     // Visits the next `count` lines of all tables, wrapping round, and removes the expired entries;
     // calls expired(backend) for each. Returns how many were removed.
@@ -148,6 +146,7 @@ public:
             part(ranges_, narrow_.lines() + wide_.lines());
             if (sweep_next_ == lines()) sweep_next_ = 0;
         }
+        changes_ += removed != 0 ? 1 : 0;
         return removed;
     }
 
@@ -163,69 +162,66 @@ public:
     }
 
 private:
-    FlowLine& line(FlowPlace at) const noexcept {
-        if (at.kind == FlowName::Kind::narrow) return narrow_.line(at.at);
-        return at.kind == FlowName::Kind::wide ? wide_.line(at.at) : ranges_.line(at.at);
+    FlowLine& line(FlowName::Kind kind, LinePlace at) const noexcept {
+        if (kind == FlowName::Kind::narrow) [[likely]]
+            return narrow_.line(at);
+        return kind == FlowName::Kind::wide ? wide_.line(at) : ranges_.line(at);
     }
     // Calls `use` with the table of the name's kind and the name there.
     template <typename Use>
     static decltype(auto) with(auto& self, const FlowName& name, Use&& use) noexcept {
-        if (name.kind == FlowName::Kind::narrow) return use(self.narrow_, name.narrow);
-        if (name.kind == FlowName::Kind::wide) return use(self.wide_, name.wide);
-        return use(self.ranges_, name.range);
+        using enum FlowName::Kind;
+        if (name.kind == narrow) [[likely]]
+            return use(self.narrow_, NarrowTable::Name{name.wanted, name.home, {}});
+        if (name.kind == wide)
+            return use(self.wide_,
+                       WideTable::Name{name.wanted,
+                                       name.home,
+                                       {name.rest[0], static_cast<std::uint32_t>(name.rest[1])}});
+        return use(self.ranges_,
+                   RangeTable::Name{name.wanted, name.home, {name.rest[0], name.rest[1]}});
     }
 
     NarrowTable narrow_;
     WideTable wide_;
     RangeTable ranges_;
     std::uint32_t sweep_next_ = 0;
+    std::uint32_t changes_ = 0;
 };
 
-inline FlowName FlowTable::name(const FlowWords& key, std::uint16_t endpoint,
-                                bool several_ports) const noexcept {
-    FlowName name;
-    const auto port = static_cast<std::uint16_t>(key.rest);
-    if (key.is_v4() && !several_ports) [[likely]] {
-        name.narrow = narrow_.name({static_cast<std::uint32_t>(key.source), port, endpoint});
-    } else if (!several_ports) {
-        name.kind = FlowName::Kind::wide;
-        name.wide = wide_.name({{key.source, key.source_rest}, port, endpoint});
-    } else {
-        name.kind = FlowName::Kind::range;
-        name.range = ranges_.name({{key.source, key.source_rest},
-                                   port,
-                                   static_cast<std::uint16_t>(key.rest >> 16),
-                                   endpoint,
-                                   static_cast<std::uint8_t>(key.rest >> 32)});
-    }
-    return name;
+inline void FlowTable::name(FlowName& name, std::uint32_t client, std::uint16_t port,
+                            std::uint16_t endpoint) const noexcept {
+    const NarrowTable::Name own = narrow_.name({client, port, endpoint});
+    name.wanted = own.wanted;
+    name.home = own.home;
+    name.kind = FlowName::Kind::narrow;
+}
+
+inline void FlowTable::name(FlowName& name, std::array<std::uint64_t, 2> client, std::uint16_t port,
+                            std::uint16_t endpoint) const noexcept {
+    const WideTable::Name own = wide_.name({client, port, endpoint});
+    name.wanted = own.wanted;
+    name.home = own.home;
+    name.kind = FlowName::Kind::wide;
+    name.rest[0] = own.rest.client;
+    name.rest[1] = own.rest.ports;
 }
 
 inline void FlowTable::prefetch(const FlowName& name) const noexcept {
     with(*this, name, [](const auto& table, const auto& own) { table.prefetch(own); });
 }
 
-inline FlowPlace FlowTable::look(const FlowName& name) const noexcept {
-    return {name.kind,
-            with(*this, name, [](const auto& table, const auto& own) { return table.look(own); })};
+inline LinePlace FlowTable::look(const FlowName& name) const noexcept {
+    return with(*this, name, [](const auto& table, const auto& own) { return table.look(own); });
 }
 
-inline FlowPlace FlowTable::find(const FlowName& name) const noexcept {
-    return {name.kind,
-            with(*this, name, [](const auto& table, const auto& own) { return table.find(own); })};
+inline LinePlace FlowTable::find(const FlowName& name) const noexcept {
+    return with(*this, name, [](const auto& table, const auto& own) { return table.find(own); });
 }
 
-inline FlowPlace FlowTable::find(const FlowName& name, FlowPlace looked,
-                                 std::uint32_t changes_then) const noexcept {
-    if (changes() != changes_then) [[unlikely]]
-        return find(name);
-    return {name.kind, with(*this, name, [&](const auto& table, const auto& own) {
-                return table.find(own, looked.at);
-            })};
-}
-
-inline std::uint32_t FlowTable::changes() const noexcept {
-    return narrow_.changes() + wide_.changes() + ranges_.changes();
+inline LinePlace FlowTable::finish(const FlowName& name, LinePlace looked) const noexcept {
+    return with(*this, name,
+                [&](const auto& table, const auto& own) { return table.finish(own, looked); });
 }
 
 }  // namespace weir

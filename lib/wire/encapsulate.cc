@@ -56,7 +56,7 @@ OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backe
     std::uint8_t* varying = outer.bytes.data() + entropy_at;
     store32(varying, load32(varying).host() & ~outer_entropy_mask(outer.entropy_bits));
     if (backend.family == Family::v4)
-        outer.checksum_seed = checksum_sum({outer.bytes.data(), outer.length});
+        outer.checksum_seed = __builtin_bswap16(checksum_sum({outer.bytes.data(), outer.length}));
     return outer;
 }
 

@@ -22,7 +22,8 @@ struct OuterTemplate {
     std::uint8_t length = 0;  // 20 or 40; 0: no encapsulation
     // Low bits of the outer source address that vary per flow, 0..32.
     std::uint8_t entropy_bits = 0;
-    // IPv4: ones' complement sum of `bytes`, not inverted, host order.
+    // IPv4: ones' complement sum of `bytes`, not inverted, of words as the machine reads them (RFC
+    // 1071 2B: the order of their bytes does not matter, as long as it is the same for all).
     std::uint16_t checksum_seed = 0;
 };
 
@@ -51,46 +52,68 @@ inline constexpr std::size_t outer_v6_entropy_at = offsetof(Ipv6Header, source) 
     return static_cast<std::uint32_t>((std::uint64_t{1} << bits) - 1);
 }
 
-inline void write_outer(std::uint8_t* out, const OuterTemplate& outer, std::uint16_t inner_length,
-                        Family inner, std::uint8_t traffic_class,
-                        std::uint32_t flow_hash) noexcept {
-    static_assert(std::endian::native == std::endian::little);
+namespace outer_header {
+
+// 16 bits as they lie on the wire, of a host's number.
+[[nodiscard]] constexpr std::uint32_t wire16(std::uint32_t host) noexcept {
+    return __builtin_bswap16(static_cast<std::uint16_t>(host));
+}
+
+// All words as the machine reads them; the template is zero wherever something is added.
+inline void write_v4(std::uint8_t* out, const OuterTemplate& outer, std::uint32_t total,
+                     std::uint64_t protocol, std::uint64_t traffic_class,
+                     std::uint32_t entropy) noexcept {
     const std::uint8_t* bytes = outer.bytes.data();
-    const std::uint32_t entropy = flow_hash & outer_entropy_mask(outer.entropy_bits);
-    // IANA protocol numbers of a whole IP packet as payload (RFC 2003, RFC 4213).
-    const std::uint8_t protocol = inner == Family::v4 ? 4 : 41;
-    std::uint64_t third;
-    std::memcpy(&third, bytes + 16, 8);
-    if (outer.length == sizeof(Ipv4Header)) {
-        std::uint64_t first, second;
-        std::memcpy(&first, bytes, 8);
-        std::memcpy(&second, bytes + 8, 8);
-        const std::uint32_t total = inner_length + std::uint32_t{sizeof(Ipv4Header)};
-        // The template has zeros wherever something is written here, so its sum just grows.
-        const std::uint16_t checksum =
-            checksum_finish(std::uint32_t{outer.checksum_seed} + total + traffic_class + protocol +
-                            (entropy >> 16) + (entropy & 0xffff));
-        const auto swapped = [](std::uint32_t value) {
-            return std::uint64_t{__builtin_bswap16(static_cast<std::uint16_t>(value))};
-        };
-        first |= std::uint64_t{traffic_class} << 8 | swapped(total) << 16;
-        second |= std::uint64_t{protocol} << 8 | swapped(checksum) << 16 |
-                  std::uint64_t{__builtin_bswap32(entropy)} << 32;
-        const auto last = static_cast<std::uint32_t>(third);
-        std::memcpy(out, &first, 8);
-        std::memcpy(out + 8, &second, 8);
-        std::memcpy(out + 16, &last, 4);
-        return;
-    }
+    std::uint64_t first, second;
+    std::memcpy(&first, bytes, 8);
+    std::memcpy(&second, bytes + 8, 8);
+    const std::uint64_t length = wire16(total);
+    // Of 35 bits at most; two folds leave 17, the third 16.
+    std::uint64_t sum = outer.checksum_seed + length + ((traffic_class + protocol) << 8) + entropy;
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum += sum >> 16;
+    first |= traffic_class << 8 | length << 16;
+    second |= protocol << 8 | (~sum & 0xffff) << 16 | std::uint64_t{entropy} << 32;
+    std::memcpy(out, &first, 8);
+    std::memcpy(out + 8, &second, 8);
+    std::memcpy(out + 16, bytes + 16, 4);
+}
+
+inline void write_v6(std::uint8_t* out, const OuterTemplate& outer, std::uint32_t payload,
+                     std::uint64_t protocol, std::uint8_t traffic_class,
+                     std::uint32_t entropy) noexcept {
+    const std::uint8_t* bytes = outer.bytes.data();
     const std::uint64_t hop_limit = bytes[7];
     const std::uint32_t start = __builtin_bswap32(6u << 28 | std::uint32_t{traffic_class} << 20);
-    const std::uint64_t first = start | std::uint64_t{__builtin_bswap16(inner_length)} << 32 |
-                                std::uint64_t{protocol} << 48 | hop_limit << 56;
-    third |= std::uint64_t{__builtin_bswap32(entropy)} << 32;
+    const std::uint64_t first =
+        start | std::uint64_t{wire16(payload)} << 32 | protocol << 48 | hop_limit << 56;
+    std::uint64_t third;
+    std::memcpy(&third, bytes + 16, 8);
+    third |= std::uint64_t{entropy} << 32;
     std::memcpy(out, &first, 8);
     std::memcpy(out + 8, bytes + 8, 8);
     std::memcpy(out + 16, &third, 8);
     std::memcpy(out + 24, bytes + 24, 16);
+}
+
+}  // namespace outer_header
+
+inline void write_outer(std::uint8_t* out, const OuterTemplate& outer, std::uint16_t inner_length,
+                        Family inner, std::uint8_t traffic_class,
+                        std::uint32_t flow_hash) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    // IANA protocol numbers of a whole IP packet as payload (RFC 2003, RFC 4213), by Family.
+    static constexpr std::uint8_t protocols[] = {0, 0, 0, 0, 4, 0, 41};
+    const std::uint64_t protocol = protocols[static_cast<std::size_t>(inner)];
+    const std::uint32_t entropy =
+        __builtin_bswap32(flow_hash & outer_entropy_mask(outer.entropy_bits));
+    if (outer.length == sizeof(Ipv4Header)) [[likely]] {
+        outer_header::write_v4(out, outer, inner_length + std::uint32_t{sizeof(Ipv4Header)},
+                               protocol, traffic_class, entropy);
+    } else {
+        outer_header::write_v6(out, outer, inner_length, protocol, traffic_class, entropy);
+    }
 }
 
 }  // namespace weir

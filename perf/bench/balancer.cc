@@ -133,9 +133,9 @@ std::size_t Balancer::footprint(std::uint32_t entries) {
 std::uint64_t Balancer::plain_only(std::span<const Packet> packets) const noexcept {
     std::uint64_t ports = 0;
     for (const Packet& packet : packets) {
-        Parsed parsed;
-        if (read_plain(packet, setting_.tables().ports[index(packet.port)], parsed))
-            ports += parsed.source_port;
+        PacketMeta meta;
+        if (read_plain(packet, setting_.tables().ports[index(packet.port)], meta))
+            ports += meta.source_port;
     }
     return ports;
 }
@@ -144,11 +144,13 @@ std::uint64_t Balancer::service_only(std::span<const Sorted> sorted) const noexc
     std::uint64_t found = 0;
     for (const Sorted& one : sorted) {
         const MixWords words = key_words(one.key);
-        found += setting_.tables().index.find_single(one.key.family, words[2], words[3],
-                                                     one.key.protocol,
-                                                     one.key.destination_port) != nullptr
-                     ? 1
-                     : 0;
+        const ServiceIndex& index = setting_.tables().index;
+        const ServiceHit hit =
+            one.key.family == Family::v4
+                ? index.find_single(static_cast<std::uint32_t>(words[2]), one.key.protocol,
+                                    one.key.destination_port)
+                : index.find_single(words[2], words[3], one.key.protocol, one.key.destination_port);
+        found += hit ? 1 : 0;
     }
     return found;
 }
@@ -169,25 +171,31 @@ std::uint64_t Balancer::classify_only(std::span<const Packet> packets) const noe
 
 void Balancer::name_only(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept {
     for (std::size_t i = 0; i < packets.size(); ++i) {
-        sorted[i].key = flow_key(packets[i].data, sorted[i].packet.parsed);
-        const ServiceTable& service = *sorted[i].packet.service;
-        sorted[i].name = table_.name(
-            sorted[i].key, static_cast<std::uint16_t>(service.endpoint(sorted[i].key.protocol)),
-            service.several_ports());
+        const FlowWords words = flow_words(packets[i].data, sorted[i].meta);
+        const auto endpoint =
+            static_cast<std::uint16_t>(sorted[i].packet.service->endpoint(sorted[i].meta.protocol));
+        if (words.is_v4()) {
+            table_.name(sorted[i].name, static_cast<std::uint32_t>(words.source),
+                        sorted[i].meta.source_port, endpoint);
+        } else {
+            table_.name(sorted[i].name, {words.source, words.source_rest},
+                        sorted[i].meta.source_port, endpoint);
+        }
     }
 }
 
 std::uint64_t Balancer::lookup_only(std::span<const Sorted> sorted, Tick now) noexcept {
     for (const Sorted& one : sorted)
         table_.prefetch(one.name);
-    const std::uint32_t changes = table_.changes();
-    std::array<FlowPlace, max_burst> places;
+    std::array<LinePlace, max_burst> places;
     for (std::size_t i = 0; i < sorted.size(); ++i)
         places[i] = table_.look(sorted[i].name);
     std::uint64_t found = 0;
     for (std::size_t i = 0; i < sorted.size(); ++i) {
-        const FlowPlace place = table_.find(sorted[i].name, places[i], changes);
-        found += place && table_.is_live(place, now) ? table_.backend(place) + 1 : 0;
+        const LinePlace place =
+            places[i].is_open() ? table_.finish(sorted[i].name, places[i]) : places[i];
+        if (place && !is_past(table_.entry(sorted[i].name, place).expiry(), now))
+            found += table_.entry(sorted[i].name, place).backend() + 1;
     }
     return found;
 }
@@ -195,8 +203,8 @@ std::uint64_t Balancer::lookup_only(std::span<const Sorted> sorted, Tick now) no
 void Balancer::forward_only(std::span<const Sorted> sorted,
                             std::span<Packet> packets) const noexcept {
     for (std::size_t i = 0; i < packets.size(); ++i)
-        (void)forward(setting_.tables(), *sorted[i].backend, sorted[i].packet.parsed,
-                      sorted[i].name.hash(), packets[i]);
+        (void)forward(setting_.tables(), *sorted[i].backend, sorted[i].meta, sorted[i].name.hash(),
+                      packets[i]);
 }
 
 void Balancer::count_only(std::span<const Sorted> sorted) noexcept {
@@ -213,6 +221,8 @@ void Balancer::sort(std::span<const Packet> packets, std::span<Sorted> sorted) c
     for (std::size_t i = 0; i < packets.size(); ++i) {
         sorted[i].packet = classify(setting_.tables(), packets[i]);
         const ServiceTable& service = *sorted[i].packet.service;
+        sorted[i].meta = meta_of(sorted[i].packet.parsed);
+        sorted[i].key = flow_key(packets[i].data, sorted[i].meta);
         name_only(packets.subspan(i, 1), sorted.subspan(i, 1));
         sorted[i].backend = &service.seats[maglev_lookup(
             service.slots, slot_hash(sorted[i].key, setting_.tables().hash_seed))];

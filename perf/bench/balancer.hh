@@ -45,6 +45,7 @@ private:
 // What lookup() needs of a packet, made by sort() beforehand.
 struct Sorted {
     Classified packet;
+    PacketMeta meta;
     FlowKey key;
     FlowName name;
     const BackendEntry* backend = nullptr;

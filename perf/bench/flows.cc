@@ -45,39 +45,49 @@ Asked Flows::ask(std::uint32_t flow) const noexcept {
     return {table_.name(key, 1, false), key, flow};
 }
 
-// First as the pipeline does: lines for all, then where each entry lies.
-std::uint32_t Flows::look(std::span<const Asked> burst) noexcept {
+// As the pipeline does: lines for all, then where each entry lies; those that may lie in another
+// line come last.
+template <typename Use>
+void Flows::find_all(std::span<const Asked> burst, Use&& use) noexcept {
     for (const Asked& asked : burst)
         table_.prefetch(asked.name);
     const std::uint32_t changes = table_.changes();
-    for (std::size_t i = 0; i < burst.size(); ++i)
+    std::size_t open = 0;
+    for (std::size_t i = 0; i < burst.size(); ++i) {
         places_[i] = table_.look(burst[i].name);
-    return changes;
+        open_[open] = static_cast<std::uint8_t>(i);
+        open += places_[i].is_open() ? 1 : 0;
+    }
+    for (std::size_t i = 0; i < burst.size(); ++i) {
+        if (places_[i].is_open()) continue;
+        use(burst[i], table_.changes() == changes ? places_[i] : table_.find(burst[i].name));
+    }
+    for (std::size_t next = 0; next < open; ++next) {
+        const Asked& asked = burst[open_[next]];
+        use(asked, table_.changes() == changes ? table_.finish(asked.name, places_[open_[next]])
+                                               : table_.find(asked.name));
+    }
 }
 
 unsigned Flows::look_up(std::span<const Asked> burst, std::uint64_t& sum) noexcept {
-    const std::uint32_t changes = look(burst);
     unsigned found = 0;
-    for (std::size_t i = 0; i < burst.size(); ++i) {
-        const FlowPlace place = table_.find(burst[i].name, places_[i], changes);
-        if (!place || !table_.is_live(place, now)) continue;
+    find_all(burst, [&](const Asked& asked, LinePlace place) {
+        if (!place || is_past(table_.entry(asked.name, place).expiry(), now)) return;
         ++found;
-        sum += table_.backend(place);
-    }
+        sum += table_.entry(asked.name, place).backend();
+    });
     return found;
 }
 
 unsigned Flows::insert(std::span<const Asked> burst) noexcept {
-    const std::uint32_t changes = look(burst);
+    const FlowValue value{0, FlowState::established, expiry_of(now + 900'000)};
     unsigned inserted = 0;
-    for (std::size_t i = 0; i < burst.size(); ++i) {
-        const Asked& asked = burst[i];
-        if (table_.find(asked.name, places_[i], changes)) continue;
-        inserted += table_
-                        .insert(asked.name, remembered_of(asked.flow), FlowState::established,
-                                now + 900'000, now)
-                        .done;
-    }
+    find_all(burst, [&](const Asked& asked, LinePlace place) {
+        if (place) return;
+        FlowValue own = value;
+        own.backend = remembered_of(asked.flow);
+        inserted += table_.insert(asked.name, own, now).done ? 1 : 0;
+    });
     return inserted;
 }
 

@@ -44,14 +44,18 @@ public:
 
 private:
     [[nodiscard]] FlowSizes sizes() const noexcept;
-    std::uint32_t look(std::span<const Asked> burst) noexcept;
+    // Calls use(asked, place) for each of the burst.
+    template <typename Use>
+    void find_all(std::span<const Asked> burst, Use&& use) noexcept;
 
     Family family_;
     std::uint32_t flows_;
     HashSecret secret_ = random_hash_secret();
     Region memory_;
     FlowTable table_;
-    std::array<FlowPlace, 64> places_{};  // of a burst
+    // Of a burst: where each lies, and which of them are open.
+    std::array<LinePlace, 64> places_{};
+    std::array<std::uint8_t, 64> open_{};
 };
 
 }  // namespace weir::bench

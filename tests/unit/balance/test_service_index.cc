@@ -38,6 +38,10 @@ public:
     const ServiceTable* add(const ServiceKey& key) {
         tables_.push_back(std::make_unique<ServiceTable>());
         tables_.back()->key = key;
+        const auto number = static_cast<std::uint16_t>(services_.size());
+        tables_.back()->id = ServiceId{number};
+        tables_.back()->endpoints = {EndpointId{static_cast<std::uint16_t>(2 * number)},
+                                     EndpointId{static_cast<std::uint16_t>(2 * number + 1)}};
         services_.push_back(tables_.back().get());
         return services_.back();
     }
@@ -46,10 +50,10 @@ public:
     // Every service by a copy of it, in a copy of the index; the copies stay alive, too.
     void replace_all() {
         ServiceIndex copy = index_;
-        for (const ServiceTable*& service : services_) {
-            tables_.push_back(std::make_unique<ServiceTable>(*service));
-            copy.replace(service, tables_.back().get());
-            service = tables_.back().get();
+        for (std::uint32_t place = 0; place < services_.size(); ++place) {
+            tables_.push_back(std::make_unique<ServiceTable>(*services_[place]));
+            services_[place] = tables_.back().get();
+            copy.replace(place, services_[place]);
         }
         index_ = copy;
     }
@@ -203,7 +207,8 @@ TEST_CASE("service index: nothing built, nothing found", "[balance]") {
     const ServiceIndex index;
     CHECK(index.find(v4(1), tcp, 80).role == AddressRole::foreign);
     CHECK_FALSE(index.is_probe_reply(v4(1), 80));
-    CHECK(index.find_single(Family::v4, 1, 0, tcp, 80) == nullptr);
+    CHECK_FALSE(index.find_single(1, tcp, 80));
+    CHECK_FALSE(index.find_single(1, 2, tcp, 80));
     Setup empty;
     empty.build();
     CHECK(empty.find(v4(1), tcp, 80).role == AddressRole::foreign);
@@ -276,9 +281,17 @@ TEST_CASE("service index: 10 000 services, all found, neighbours not", "[balance
         };
         std::uint64_t words[2];
         std::memcpy(words, key.vip.bytes.data(), sizeof words);
-        const auto single = [&](int port) {
-            return setup.index().find_single(key.vip.family, words[0], words[1], protocol,
-                                             static_cast<std::uint16_t>(port));
+        const auto single = [&](int port) -> const ServiceTable* {
+            const auto number = static_cast<std::uint16_t>(port);
+            const ServiceHit hit =
+                key.vip.family == Family::v4
+                    ? setup.index().find_single(static_cast<std::uint32_t>(words[0]), protocol,
+                                                number)
+                    : setup.index().find_single(words[0], words[1], protocol, number);
+            if (!hit) return nullptr;
+            const ServiceTable& found = setup.index().service(hit.place);
+            const bool same = hit.endpoint == found.endpoint(protocol) && hit.id == index(found.id);
+            return same ? &found : nullptr;
         };
         wrong += single(key.first_port) == (key.first_port == key.last_port ? s : nullptr) ? 0 : 1;
         wrong += single(key.last_port + 1) == nullptr ? 0 : 1;

@@ -30,10 +30,8 @@ struct FakeWorker {
         FlowKey key;
         key.source = parse_ip(source)->bytes;
         key.source_port = port;
-        REQUIRE(
-            table
-                .insert(table.name(key, 7, false), backend, FlowState::established, now + 5000, now)
-                .done);
+        const FlowValue value{backend, FlowState::established, expiry_of(now + 5000)};
+        REQUIRE(table.insert(table.name(key, 7, false), value, now).done);
     }
 };
 

@@ -200,7 +200,8 @@ TEST_CASE("adapter: what process() moved, grew or cut is written back", "[dpdk][
                 Packet packet = to_packet(*mbuf);
                 packet.length -= cut;
                 packet.contiguous = std::min(packet.contiguous, packet.length);
-                packet.grow_front(front);
+                packet.data -= front;
+                packet.length += static_cast<std::uint32_t>(front);
                 for (int i = 0; i < front; ++i)
                     packet.data[i] = 0xee;
                 write_back(mbuf, packet);

@@ -46,6 +46,12 @@ FlowName name_of(const FlowTable& table, const Flow& flow) {
     return table.name(flow.key, flow.endpoint, flow.several_ports);
 }
 
+// At `start`.
+bool insert(FlowTable& table, const FlowName& name, std::uint32_t backend, Tick expires,
+            FlowState state = FlowState::syn) {
+    return table.insert(name, {backend, state, expiry_of(expires)}, start).done;
+}
+
 }  // namespace
 
 TEST_CASE("table: footprint is the validator", "[flow]") {
@@ -86,7 +92,7 @@ TEST_CASE("table: what its size promises finds room beside the reserves", "[flow
     };
     std::uint32_t refused = 0, lost = 0;
     for (std::uint32_t n = 0; n < entries; ++n)
-        refused += !table.insert(name_of_nth(n), n & 0xffff, FlowState::syn, start, start).done;
+        refused += !insert(table, name_of_nth(n), n & 0xffff, start);
     CHECK(refused == 0);
     for (std::uint32_t n = 0; n < entries; n += 13)
         lost += !table.find(name_of_nth(n));
@@ -100,39 +106,45 @@ TEST_CASE("table: flows of every kind live side by side", "[flow]") {
     for (std::uint32_t n = 0; n < flows; ++n) {
         const FlowName name = name_of(table, nth_flow(n));
         REQUIRE_FALSE(table.find(name));
-        REQUIRE(table.insert(name, n, FlowState::syn, start + 1000, start).done);
+        REQUIRE(insert(table, name, n, start + 1000));
     }
     CHECK(table.size() == flows);
     CHECK(table.capacity() == 3 * 2000);  // of all kinds, as size()
     for (std::uint32_t n = 0; n < flows; ++n) {
         const FlowName name = name_of(table, nth_flow(n));
         table.prefetch(name);
-        const std::uint32_t changes = table.changes();
-        const FlowPlace place = table.find(name, table.look(name), changes);
+        const LinePlace looked = table.look(name);
+        const LinePlace place = looked.is_open() ? table.finish(name, looked) : looked;
         REQUIRE(place);
-        REQUIRE(table.backend(place) == n);
-        REQUIRE(table.state(place) == FlowState::syn);
-        REQUIRE(table.is_live(place, start + 1000));
-        REQUIRE_FALSE(table.is_live(place, start + 1256));
-        table.set_time(place, FlowState::established, start + 5000);
-        REQUIRE(table.is_live(place, start + 1256));
-        table.set(place, n + 1, FlowState::fin, start + 2000);
-        REQUIRE(table.backend(place) == n + 1);
-        REQUIRE(table.state(place) == FlowState::fin);
+        const FlowEntry entry = table.entry(name, place);
+        REQUIRE(entry.backend() == n);
+        REQUIRE(entry.state() == FlowState::syn);
+        REQUIRE_FALSE(is_past(entry.expiry(), start + 1000));
+        REQUIRE(is_past(entry.expiry(), start + 1256));
+        entry.set_time(FlowState::established, expiry_of(start + 5000));
+        REQUIRE_FALSE(is_past(entry.expiry(), start + 1256));
+        entry.set({n + 1, FlowState::fin, expiry_of(start + 2000)});
+        REQUIRE(entry.backend() == n + 1);
+        REQUIRE(entry.state() == FlowState::fin);
     }
 }
 
-TEST_CASE("table: a flow that was inserted after the first look is found", "[flow]") {
+TEST_CASE("table: what adds or removes an entry counts as a change", "[flow]") {
     Memory memory(100);
     FlowTable& table = memory.table;
     for (std::uint32_t n = 0; n < 4; ++n) {
         const FlowName name = name_of(table, nth_flow(n));
-        const std::uint32_t changes = table.changes();
-        const FlowPlace looked = table.look(name);
-        CHECK_FALSE(table.find(name, looked, changes));
-        REQUIRE(table.insert(name, n, FlowState::syn, start, start).done);
-        CHECK(table.find(name, looked, changes));
+        const std::uint32_t before = table.changes();
+        CHECK_FALSE(table.find(name));
+        CHECK(table.changes() == before);
+        REQUIRE(insert(table, name, n, start));
+        CHECK(table.changes() != before);
     }
+    const std::uint32_t before = table.changes();
+    CHECK(table.sweep(table.lines(), start, [](std::uint32_t) {}) == 0);
+    CHECK(table.changes() == before);
+    CHECK(table.sweep(table.lines(), start + 1000, [](std::uint32_t) {}) == 4);
+    CHECK(table.changes() != before);
 }
 
 TEST_CASE("table: every part of the key counts", "[flow]") {
@@ -141,7 +153,7 @@ TEST_CASE("table: every part of the key counts", "[flow]") {
     std::set<std::tuple<int, std::uint64_t>> seen;
     for (std::uint32_t n = 0; n < 4; ++n) {
         const Flow flow = nth_flow(n);
-        REQUIRE(table.insert(name_of(table, flow), n, FlowState::syn, start, start).done);
+        REQUIRE(insert(table, name_of(table, flow), n, start));
         Flow other = flow;
         other.endpoint ^= 0x8000;
         CHECK_FALSE(table.find(name_of(table, other)));
@@ -165,10 +177,8 @@ TEST_CASE("table: a dump shows each live flow once, as it was inserted", "[flow]
     Memory memory(2000);
     FlowTable& table = memory.table;
     for (std::uint32_t n = 0; n < flows; ++n)
-        REQUIRE(table
-                    .insert(name_of(table, nth_flow(n)), n, FlowState::established,
-                            start + (n % 5 == 0 ? 10 : 10'000), start)
-                    .done);
+        REQUIRE(insert(table, name_of(table, nth_flow(n)), n, start + (n % 5 == 0 ? 10 : 10'000),
+                       FlowState::established));
     const Tick later = start + 3000;
     std::multiset<std::uint32_t> shown, expected;
     for (std::uint32_t cursor = 0; cursor < table.lines();) {
@@ -201,14 +211,14 @@ TEST_CASE("table: the sweep goes round all tables", "[flow]") {
     std::multiset<std::uint32_t> swept;
     std::uint32_t placed = 0;
     for (std::uint32_t n = 0; n < 400; ++n)
-        placed += table.insert(name_of(table, nth_flow(n)), n, FlowState::syn, start, start).done;
+        placed += insert(table, name_of(table, nth_flow(n)), n, start);
     const Tick later = start + 3000;
     for (std::uint32_t at = 0; at < table.lines(); at += 7)
         table.sweep(7, later, [&](std::uint32_t backend) { swept.insert(backend); });
     CHECK(swept.size() == placed);
     CHECK(placed > 300);
     CHECK(table.size() == 0);
-    CHECK(table.insert(name_of(table, nth_flow(1)), 1, FlowState::syn, start, start).done);
+    CHECK(insert(table, name_of(table, nth_flow(1)), 1, start));
     CHECK(table.sweep(table.lines() + 5, later, [](std::uint32_t) {}) == 1);
 }
 

@@ -7,7 +7,7 @@
 namespace weir {
 
 TEST_CASE("tcp state: a connection from SYN to FIN", "[flow]") {
-    FlowState state = first_state(proto_tcp, tcp_syn);
+    FlowState state = first_state(proto_tcp);
     CHECK(state == FlowState::syn);
     state = next_state(state, tcp_syn);  // sent again
     CHECK(state == FlowState::syn);
@@ -26,9 +26,9 @@ TEST_CASE("tcp state: for every state and all flags", "[flow][property]") {
         const auto flags = static_cast<std::uint8_t>(bits);
         const bool ends = (flags & (tcp_fin | tcp_rst)) != 0, syn = (flags & tcp_syn) != 0;
         // One packet alone never earns the long timeout.
-        CHECK(first_state(proto_tcp, flags) == FlowState::syn);
-        CHECK(first_state(proto_udp, flags) == FlowState::untracked);
-        CHECK(first_state(proto_icmp, flags) == FlowState::untracked);
+        CHECK(first_state(proto_tcp) == FlowState::syn);
+        CHECK(first_state(proto_udp) == FlowState::untracked);
+        CHECK(first_state(proto_icmp) == FlowState::untracked);
         CHECK(next_state(FlowState::untracked, flags) == FlowState::untracked);
         CHECK(next_state(FlowState::fin, flags) == FlowState::fin);
         CHECK(next_state(FlowState::syn, flags) == (ends  ? FlowState::fin
@@ -41,6 +41,11 @@ TEST_CASE("tcp state: for every state and all flags", "[flow][property]") {
         CHECK(reopens(FlowState::fin, flags) == pure_syn);
         for (const FlowState state : {FlowState::untracked, FlowState::syn, FlowState::established})
             CHECK_FALSE(reopens(state, flags));
+        for (const FlowState state :
+             {FlowState::untracked, FlowState::syn, FlowState::established, FlowState::fin}) {
+            CHECK(transition(state, flags).next() == next_state(state, flags));
+            CHECK(transition(state, flags).reopens() == reopens(state, flags));
+        }
     }
 }
 
