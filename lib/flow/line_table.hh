@@ -192,7 +192,7 @@ template <typename Format>
 inline void LineTable<Format>::prefetch_line(std::uint32_t line) const noexcept {
     const auto* bucket = reinterpret_cast<const std::byte*>(buckets_ + line);
     for (std::size_t at = 0; at < sizeof(Bucket); at += 64)
-        prefetch_for_update(bucket + at);
+        weir::prefetch(bucket + at);
 }
 
 // An involution for every remnant: the sum of both lines is a number that the remnant gives. The

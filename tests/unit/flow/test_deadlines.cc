@@ -24,9 +24,7 @@ public:
         expiry_ = deadlines.next(state_);
         ++writes;
     }
-    [[nodiscard]] bool lives(Tick now) const {
-        return !Deadlines(timeouts_, now).is_past(expiry_);
-    }
+    [[nodiscard]] bool lives(Tick now) const { return !Deadlines(timeouts_, now).is_past(expiry_); }
     unsigned writes = 0;
 
 private:
@@ -44,10 +42,8 @@ TEST_CASE("deadlines: an entry outlives its last packet by the timeout, and litt
     for (unsigned round = 0; round < 4000; ++round) {
         const std::uint32_t timeout =
             1 + static_cast<std::uint32_t>(random() % (round % 2 == 0 ? 5000 : longest_timeout));
-        const FlowTimeouts timeouts{.tcp_syn = timeout,
-                                    .tcp_established = timeout,
-                                    .tcp_fin = timeout,
-                                    .udp = timeout};
+        const FlowTimeouts timeouts{
+            .tcp_syn = timeout, .tcp_established = timeout, .tcp_fin = timeout, .udp = timeout};
         Tick now{static_cast<std::uint32_t>(random())};  // the clock wraps in some rounds
         Entry entry(states[round % 4], timeouts, now);
         for (unsigned packet = 0; packet < random() % 50; ++packet) {
