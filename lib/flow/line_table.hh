@@ -236,9 +236,14 @@ inline LinePlace LineTable<Format>::find(const Name& name) const noexcept {
 template <typename Format>
 inline LinePlace LineTable<Format>::look(const Name& name) const noexcept {
     const LinePlace place = find_in(name.home, name.wanted, name);
-    if (place || buckets_[name.home].line.displaced() == 0) return place;
+    const FlowLine& home = buckets_[name.home].line;
+    if (place) return place;
+    const bool room = home.used() != all_slots && header_->size < header_->entries;
+    if (home.displaced() == 0 && room) return place;
+    // The alternate may hold the entry, or a new one may get its place there.
     const std::uint32_t line = alternate(name.home, name.wanted);
     prefetch_line(line);
+    if (home.displaced() == 0) return place;
     return {line << 3 | LinePlace::looking};
 }
 
