@@ -192,7 +192,6 @@ ServiceIndex ServiceIndex::build(std::span<const ServiceTable* const> services,
     builder.add_own(own_addresses);
     builder.add_services();
     ServiceIndex index;
-    index.services_.assign(services.begin(), services.end());
     index.v4_ = builder.singles_v4();
     index.v6_ = builder.singles_v6();
     index.addresses_ = std::make_shared<const Addresses>(builder.take_addresses());
@@ -229,7 +228,7 @@ ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t proto
         const ServiceHit hit = destination.family == Family::v4
                                    ? find_single(static_cast<std::uint32_t>(low), protocol, port)
                                    : find_single(low, high, protocol, port);
-        if (hit) return {AddressRole::vip, services_[hit.place], hit.place};
+        if (hit) return {AddressRole::vip, hit.place};
     }
     const AddressSlot* slot = find_address(destination);
     if (slot == nullptr) return {};
@@ -239,8 +238,7 @@ ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t proto
     const std::span stretches = std::span(addresses_->stretches).subspan(list.begin, list.count);
     const auto after = std::ranges::upper_bound(stretches, port, {}, &Stretch::first);
     if (after == stretches.begin() || (after - 1)->last < port) return {slot->role};
-    const std::uint32_t place = (after - 1)->place;
-    return {AddressRole::vip, services_[place], place};
+    return {AddressRole::vip, (after - 1)->place};
 }
 
 bool ServiceIndex::is_probe_reply(const IpAddress& source,

@@ -5,8 +5,8 @@
 // The most specific entry wins: fewer ports over more, then a named protocol over `any`, then the
 // lower first port. Cost: one or two probes of an open-addressing table, flat in the number of
 // services; ranges of one VIP are searched by bisection.
-// Immutable once published; any thread may look up. A copy shares all but a pointer for each
-// service.
+// Names services by their place, so that it outlives changes of their backends. Immutable; any
+// thread may look up. Copies share all memory.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ enum class AddressRole : std::uint8_t {
 // flows need.
 struct ServiceHit {
     static constexpr std::uint32_t none = 0xffffffff;
-    std::uint32_t place = none;  // for ServiceIndex::service()
+    std::uint32_t place = none;  // in the services that the index was built of
     EndpointId endpoint{};       // of this VIP, protocol and port
     std::uint16_t id = 0;        // ServiceId
     explicit operator bool() const noexcept { return place != none; }
@@ -39,8 +39,7 @@ static_assert(max_services <= 65'536);
 
 struct ServiceMatch {
     AddressRole role = AddressRole::foreign;
-    const ServiceTable* service = nullptr;  // nullptr with role vip: unknown_port
-    std::uint32_t place = ServiceHit::none;
+    std::uint32_t place = ServiceHit::none;  // as ServiceHit's; none with role vip: unknown_port
 };
 
 // A peer that our probes talk to: replies from it have a punt class of their own.
@@ -52,15 +51,11 @@ struct ProbeTarget {
 
 class ServiceIndex {
 public:
-    // Of equal keys the first wins (the configuration check refuses them). `services` must outlive
-    // the index. O(n log n), allocates.
+    // Of equal keys the first wins (the configuration check refuses them). Reads id, key and
+    // endpoints of each service, and keeps no pointer to it. O(n log n), allocates.
     static ServiceIndex build(std::span<const ServiceTable* const> services,
                               std::span<const IpAddress> own_addresses,
                               std::span<const ProbeTarget> probe_targets);
-
-    // Answers `now` for the service that was `place`-th in build(). Precondition: the same key, id
-    // and endpoints. Before publication only.
-    void replace(std::uint32_t place, const ServiceTable* now) noexcept { services_[place] = now; }
 
     // `protocol` is the IP protocol number, `port` the destination port in host byte order. For
     // protocols other than TCP and UDP only the role is meaningful.
@@ -77,10 +72,6 @@ public:
                                                 std::uint8_t protocol,
                                                 std::uint16_t port) const noexcept {
         return search(v6_, SingleV6{low, high, protocol, port});
-    }
-    // Precondition: `place` is of a hit or match of this index.
-    [[nodiscard]] const ServiceTable& service(std::uint32_t place) const noexcept {
-        return *services_[place];
     }
 
     [[nodiscard]] bool is_probe_reply(const IpAddress& source,
@@ -149,7 +140,7 @@ private:
     // Disjoint stretches of ports in ascending order.
     struct Stretch {
         std::uint16_t first = 0, last = 0;
-        std::uint32_t place = 0;  // in services_
+        std::uint32_t place = 0;  // as ServiceHit's
     };
     struct StretchList {
         std::uint32_t begin = 0, count = 0;  // in Addresses::stretches
@@ -170,8 +161,6 @@ private:
     [[nodiscard]] const AddressSlot* find_address(const IpAddress& address) const noexcept;
     static std::vector<ProbeTarget> table_of(std::span<const ProbeTarget> probe_targets);
 
-    // By place, in the order that build() got them. All else is shared between copies.
-    std::vector<const ServiceTable*> services_;
     Singles<SingleV4> v4_;
     Singles<SingleV6> v6_;
     std::shared_ptr<const Addresses> addresses_;              // null: nothing was built

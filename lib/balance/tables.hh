@@ -42,7 +42,8 @@ struct Tables {
     WhenFull when_full = WhenFull::stateless;
 
     ServiceIndex index;  // (address, protocol, port) -> ServiceTable
-    std::vector<std::shared_ptr<const ServiceTable>> services;  // in file order
+    // In file order, which the index's places count.
+    std::vector<std::shared_ptr<const ServiceTable>> services;
     std::vector<const BackendEntry*> backends;  // by BackendId; nullptr: not configured any more
     std::vector<NextHop> next_hops;             // by NextHopId
     std::vector<PortTable> ports;               // by PortId

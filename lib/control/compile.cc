@@ -107,7 +107,6 @@ void compile_anew(Tables& tables, std::size_t place, const World& world, const R
     const SharedTable next =
         compile_service(world.config->services[place], world, registry, table, true);
     if (next == table) return;
-    tables.index.replace(static_cast<std::uint32_t>(place), next.get());
     for (const BackendEntry& entry : next->seats)
         tables.backends[index(entry.id)] = &entry;
     table = next;

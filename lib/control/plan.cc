@@ -27,14 +27,9 @@ constexpr std::uint32_t burst = 64;
 constexpr std::uint32_t least_mbufs = 8192, mbuf_step = 4096;
 // EAL's own tables, telemetry, and a driver's descriptor rings.
 constexpr std::uint64_t eal_bytes = 32u << 20, port_bytes = 2u << 20, queue_bytes = 128u << 10;
-constexpr std::uint64_t huge_page = 2u << 20;
 
 bool is_driver(const PortConfig& port, std::string_view driver) {
     return port.device.starts_with(driver);
-}
-
-std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
-    return (value + step - 1) / step * step;
 }
 
 // Queues of a port at most. "auto" gives one where the other end must have as many.

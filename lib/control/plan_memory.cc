@@ -14,7 +14,7 @@ namespace weir {
 
 namespace {
 
-constexpr std::uint64_t huge_page = 2u << 20, kib = 1u << 10;
+constexpr std::uint64_t kib = 1u << 10;
 
 // Text and data of the program, of the libraries and of DPDK's drivers as far as a start touches
 // them, and the heap of a small configuration. Then stack and caches of a thread.
@@ -26,10 +26,6 @@ constexpr std::uint64_t loop_bytes = 64 * kib;  // LcoreLoop, before the counter
 constexpr std::uint64_t service_bytes = 2200, backend_bytes = 1060;
 // Longer names lie apart, in each of these places.
 constexpr std::uint64_t short_name = 15, name_copies = 6;
-
-std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
-    return (value + step - 1) / step * step;
-}
 
 std::uint64_t name_bytes(const std::string& name) {
     return name.size() <= short_name ? 0 : name_copies * round_up(name.size() + 9, 16);

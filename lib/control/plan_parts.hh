@@ -9,6 +9,12 @@
 
 namespace weir {
 
+inline constexpr std::uint64_t huge_page = 2u << 20;
+
+[[nodiscard]] constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
+    return (value + step - 1) / step * step;
+}
+
 std::vector<LcorePlan> plan_lcores(const SystemConfig& system);
 
 // Adds what the process takes beside DPDK's memory: tables, counters, configuration, the program.

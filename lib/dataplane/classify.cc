@@ -123,10 +123,10 @@ void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key
     const Objection objection = object_to(parsed, key);
     if (objection.any) {
         result.verdict = Verdict::dropped(objection.reason);
-    } else if (match.service == nullptr) {
+    } else if (match.place == ServiceHit::none) {
         result.verdict = Verdict::dropped(DropReason::unknown_port);
     } else {
-        result.service = match.service;
+        result.service = tables.services[match.place].get();
         result.place = match.place;
     }
 }

@@ -130,40 +130,47 @@ template <Family family>
                                       ip.next_header, meta);
 }
 
-// EtherType of a frame to this port's address, not from it, whose IP header lies at `at`: 14, or 18
-// behind the port's own tag. 0: not plain.
-template <std::uint32_t at>
-[[nodiscard]] inline std::uint16_t read_link(const Packet& packet, const PortTable& port) noexcept {
-    const std::uint8_t* frame = packet.data;
-    if (packet.contiguous < at) return 0;
+// To this port's address, and not from it. Precondition: both addresses are there.
+[[nodiscard]] inline bool is_for(const std::uint8_t* frame, const PortTable& port) noexcept {
     const auto own = load<std::uint32_t>(port.mac.bytes.data());
     const auto own_rest = load<std::uint16_t>(port.mac.bytes.data() + 4);
-    if (load<std::uint32_t>(frame) != own || load<std::uint16_t>(frame + 4) != own_rest) return 0;
-    if (load<std::uint32_t>(frame + 6) == own && load<std::uint16_t>(frame + 10) == own_rest)
-        return 0;
+    return load<std::uint32_t>(frame) == own && load<std::uint16_t>(frame + 4) == own_rest &&
+           (load<std::uint32_t>(frame + 6) != own || load<std::uint16_t>(frame + 10) != own_rest);
+}
+
+// What read_plain() reads behind the addresses of a frame whose IP header lies at `at`: 14, or 18
+// behind the tag of `vlan`.
+template <std::uint32_t at>
+[[nodiscard]] inline bool read_at(const Packet& packet, std::uint16_t vlan,
+                                  PacketMeta& meta) noexcept {
+    if (packet.contiguous < at) return false;
     if constexpr (at == tagged) {
-        const auto& ethernet = *reinterpret_cast<const EthernetHeader*>(frame);
-        const auto& tag = *reinterpret_cast<const VlanTag*>(frame + ethernet_length);
-        if (ethernet.ether_type.host() != ether_type_vlan ||
-            (tag.control.host() & 0x0fff) != port.vlan)
-            return 0;
+        const auto& ethernet = *reinterpret_cast<const EthernetHeader*>(packet.data);
+        const auto& tag = *reinterpret_cast<const VlanTag*>(packet.data + ethernet_length);
+        if (ethernet.ether_type.host() != ether_type_vlan || (tag.control.host() & 0x0fff) != vlan)
+            return false;
     }
-    return reinterpret_cast<const be16*>(frame + at - 2)->host();
+    const std::uint16_t type = reinterpret_cast<const be16*>(packet.data + at - 2)->host();
+    if (type == ether_type_ipv4) [[likely]]
+        return read_ipv4(packet, at, meta);
+    return type == ether_type_ipv6 && read_ipv6(packet, at, meta);
 }
 
 }  // namespace plain
 
-// Fills every field of `meta` and answers true, or answers false with `meta` in any state.
+// Fills every field of `meta` and answers true, or answers false with `meta` in any state. `at`:
+// where the IP header of a frame with the port's tag, or without one, lies.
 // Cost: some 10 cycles when the frame's first line is in cache.
+template <std::uint32_t at>
 [[nodiscard]] inline bool read_plain(const Packet& packet, const PortTable& port,
                                      PacketMeta& meta) noexcept {
-    const auto read = [&]<std::uint32_t at>() {
-        const std::uint16_t type = plain::read_link<at>(packet, port);
-        if (type == ether_type_ipv4) return plain::read_ipv4(packet, at, meta);
-        return type == ether_type_ipv6 && plain::read_ipv6(packet, at, meta);
-    };
-    return port.vlan == 0 ? read.template operator()<plain::untagged>()
-                          : read.template operator()<plain::tagged>();
+    return packet.contiguous >= at && plain::is_for(packet.data, port) &&
+           plain::read_at<at>(packet, port.vlan, meta);
+}
+[[nodiscard]] inline bool read_plain(const Packet& packet, const PortTable& port,
+                                     PacketMeta& meta) noexcept {
+    return port.vlan == 0 ? read_plain<plain::untagged>(packet, port, meta)
+                          : read_plain<plain::tagged>(packet, port, meta);
 }
 
 }  // namespace weir

@@ -12,25 +12,22 @@ namespace weir {
 template <std::uint32_t at>
 [[gnu::always_inline]] inline void Pipeline::receive_at(const Tables& tables, const Packet& packet,
                                                         Flow& flow, Verdict& verdict) noexcept {
-    const std::uint16_t type = plain::read_link<at>(packet, tables.ports[index(packet.port)]);
     PacketMeta& meta = flow.meta;
-    if (type == ether_type_ipv4 && plain::read_ipv4(packet, at, meta)) [[likely]] {
+    if (read_plain<at>(packet, tables.ports[index(packet.port)], meta)) [[likely]] {
         const FlowWords words = flow_words(packet.data, meta);
-        flow.service = tables.index.find_single(static_cast<std::uint32_t>(words.destination),
-                                                meta.protocol, meta.destination_port);
+        const auto v4 = [](std::uint64_t word) { return static_cast<std::uint32_t>(word); };
+        const bool is_v4 = meta.family == Family::v4;
+        flow.service = is_v4 ? tables.index.find_single(v4(words.destination), meta.protocol,
+                                                        meta.destination_port)
+                             : tables.index.find_single(words.destination, words.destination_rest,
+                                                        meta.protocol, meta.destination_port);
         if (flow.service) [[likely]] {
-            flows_.name(flow.name, static_cast<std::uint32_t>(words.source), meta.source_port,
-                        static_cast<std::uint16_t>(flow.service.endpoint));
-            flows_.prefetch(flow.name);
-            return;
-        }
-    } else if (type == ether_type_ipv6 && plain::read_ipv6(packet, at, meta)) {
-        const FlowWords words = flow_words(packet.data, meta);
-        flow.service = tables.index.find_single(words.destination, words.destination_rest,
-                                                meta.protocol, meta.destination_port);
-        if (flow.service) [[likely]] {
-            flows_.name(flow.name, {words.source, words.source_rest}, meta.source_port,
-                        static_cast<std::uint16_t>(flow.service.endpoint));
+            const auto endpoint = static_cast<std::uint16_t>(flow.service.endpoint);
+            if (is_v4)
+                flows_.name(flow.name, v4(words.source), meta.source_port, endpoint);
+            else
+                flows_.name(flow.name, {words.source, words.source_rest}, meta.source_port,
+                            endpoint);
             flows_.prefetch(flow.name);
             return;
         }
@@ -135,7 +132,7 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
 [[gnu::noinline]] Pipeline::Choice Pipeline::pick(const Burst& burst, const Flow& flow,
                                                   const Packet& packet) noexcept {
     const Tables& tables = burst.tables;
-    const ServiceTable& service = tables.index.service(flow.service.place);
+    const ServiceTable& service = *tables.services[flow.service.place];
     const Seat seat =
         maglev_lookup(service.slots, slot_hash(flow_key(packet.data, flow.meta), tables.hash_seed));
     if (seat == no_seat) return {nullptr, DropReason::no_backend};

@@ -4,14 +4,10 @@
 // owner's ring.
 #pragma once
 
-#include <bit>
 #include <cstdint>
-#include <span>
 
-#include "lib/dataplane/packet.hh"
+#include "lib/dataplane/plain.hh"
 #include "lib/flow/key.hh"
-#include "lib/wire/headers.hh"
-#include "lib/wire/parse.hh"
 
 namespace weir {
 
@@ -23,73 +19,15 @@ namespace weir {
 
 namespace steering {
 
-// Behind the IP header, `at` bytes into the frame, up to `end`: true when parse() would find the
-// ports; then they are in `words`.
-[[nodiscard]] inline bool read_ports(const Packet& packet, std::uint32_t at, std::uint32_t end,
-                                     std::uint8_t protocol, Family family,
-                                     FlowWords& words) noexcept {
-    const std::uint8_t* transport = packet.data + at;
-    const std::uint32_t readable = packet.contiguous < end ? packet.contiguous : end;
-    if (protocol == proto_tcp) {
-        if (at + sizeof(TcpHeader) > readable) return false;
-        const auto& tcp = *reinterpret_cast<const TcpHeader*>(transport);
-        const std::uint32_t header = (tcp.data_offset >> 4) * 4u;
-        if (header < sizeof(TcpHeader) || at + header > end || tcp_flags_contradict(tcp.flags))
-            return false;
-    } else if (protocol == proto_udp) {
-        if (at + sizeof(UdpHeader) > readable) return false;
-        const auto& udp = *reinterpret_cast<const UdpHeader*>(transport);
-        const std::uint32_t length = udp.length.host();
-        if (length < sizeof(UdpHeader) || at + length > end) return false;
-        if (family == Family::v6 && udp.checksum == be16{}) return false;
-    } else {
-        return false;
-    }
-    // Both ports in host byte order, the source in the low half.
-    const auto ports = static_cast<std::uint32_t>(load_word<std::uint32_t>(transport, 0));
-    words.rest = std::rotl(__builtin_bswap32(ports), 16) | std::uint64_t{protocol} << 32 |
-                 std::uint64_t{static_cast<std::uint8_t>(family)} << 40;
-    return true;
-}
-
-// The key of a TCP or UDP packet without IP options, extension headers or fragmentation, read in
-// one go. False: it is another kind of packet, or broken, and parse() has to look.
-[[nodiscard]] inline bool read_key(const Packet& packet, std::uint16_t vlan,
-                                   FlowWords& words) noexcept {
-    std::uint32_t at = ethernet_length + (vlan == 0 ? 0 : vlan_length);
-    if (packet.contiguous > packet.length || packet.contiguous < at + sizeof(Ipv4Header))
-        return false;
-    const std::uint8_t* frame = packet.data;
-    if (vlan != 0) [[unlikely]] {
-        const auto& ethernet = *reinterpret_cast<const EthernetHeader*>(frame);
-        const auto& tag = *reinterpret_cast<const VlanTag*>(frame + ethernet_length);
-        if (ethernet.ether_type.host() != ether_type_vlan || (tag.control.host() & 0x0fff) != vlan)
-            return false;
-    }
-    const std::uint16_t type = reinterpret_cast<const be16*>(frame + at - 2)->host();
-    if (type == ether_type_ipv4) {
-        const auto& ip = *reinterpret_cast<const Ipv4Header*>(frame + at);
-        const std::uint32_t total = ip.total_length.host();
-        constexpr std::uint16_t fragment_bits = 0x3fff;  // more-fragments and the offset
-        if (ip.version_ihl != 0x45 || (ip.fragment.host() & fragment_bits) != 0 ||
-            total < sizeof(Ipv4Header) || total > packet.length - at)
-            return false;
-        words.source = load_word<std::uint32_t>(&ip, offsetof(Ipv4Header, source));
-        words.destination = load_word<std::uint32_t>(&ip, offsetof(Ipv4Header, destination));
-        return read_ports(packet, at + sizeof(Ipv4Header), at + total, ip.protocol, Family::v4,
-                          words);
-    }
-    if (type != ether_type_ipv6 || packet.contiguous < at + sizeof(Ipv6Header)) return false;
-    const auto& ip = *reinterpret_cast<const Ipv6Header*>(frame + at);
-    const std::uint32_t total = ip.payload_length.host() + std::uint32_t{sizeof(Ipv6Header)};
-    if (ip.version_class_label.host() >> 28 != 6 || total > packet.length - at || total > 0xffff)
-        return false;
-    words.source = load_word<std::uint64_t>(&ip, offsetof(Ipv6Header, source));
-    words.source_rest = load_word<std::uint64_t>(&ip, offsetof(Ipv6Header, source) + 8);
-    words.destination = load_word<std::uint64_t>(&ip, offsetof(Ipv6Header, destination));
-    words.destination_rest = load_word<std::uint64_t>(&ip, offsetof(Ipv6Header, destination) + 8);
-    return read_ports(packet, at + sizeof(Ipv6Header), at + total, ip.next_header, Family::v6,
-                      words);
+// The key of a packet that is plain (plain.hh) but for its MAC addresses; false: parse() has to
+// look. The header checksum is the owner's to verify: a broken packet may go to any worker.
+[[nodiscard]] inline bool read_key(Packet packet, std::uint16_t vlan, FlowWords& words) noexcept {
+    packet.ip_checksum = NicChecksum::good;
+    PacketMeta meta;
+    const bool plain = vlan == 0 ? plain::read_at<plain::untagged>(packet, vlan, meta)
+                                 : plain::read_at<plain::tagged>(packet, vlan, meta);
+    if (plain) words = flow_words(packet.data, meta);
+    return plain;
 }
 
 }  // namespace steering

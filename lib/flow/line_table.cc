@@ -53,7 +53,6 @@ LineTable<Format>::LineTable(std::span<std::byte> region, std::uint32_t entries,
                                          .lines = lines_,
                                          .size = 0,
                                          .sweep_next = 0,
-                                         .changes = 0,
                                          .unused = 0,
                                          .secret = secret};
     buckets_ = reinterpret_cast<Bucket*>(region.data() + line_table_header);
@@ -125,7 +124,6 @@ void LineTable<Format>::move(LinePlace from, LinePlace to) noexcept {
                      source.line.expiry(from.slot())});
     target.companion.put(to.slot(), source.companion.rest(from.slot()));
     source.line.clear(from.slot());
-    ++header_->changes;
 }
 
 // Breadth first: all entries of both lines, then all of the lines that these could move to. The
@@ -197,7 +195,6 @@ typename LineTable<Format>::Inserted LineTable<Format>::insert(const Name& name,
     bucket.line.put(place.slot(), name.wanted | (displaced ? displaced_bit : 0), value);
     bucket.companion.put(place.slot(), name.rest);
     ++header_->size;
-    ++header_->changes;
     result.place = place;
     return result;
 }
@@ -210,7 +207,6 @@ void LineTable<Format>::erase(LinePlace place) noexcept {
         buckets_[other_line(place.line(), place.slot())].line.count_displaced(false);
     words.clear(place.slot());
     --header_->size;
-    ++header_->changes;
 }
 
 template <typename Format>

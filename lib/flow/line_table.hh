@@ -110,9 +110,6 @@ public:
         line(at).set_time(at.slot(), state, expiry);
     }
 
-    // Counts entries that were added, moved or removed.
-    [[nodiscard]] std::uint32_t changes() const noexcept { return header_->changes; }
-
     // Visits the next `lines` lines, wrapping round, and removes the expired entries; calls
     // expired(backend) for each. Returns how many were removed. Must come round within 37 hours.
     template <typename Expired>
@@ -141,8 +138,7 @@ private:
         std::uint32_t entries, lines;
         std::uint32_t size;
         std::uint32_t sweep_next;
-        std::uint32_t changes;
-        std::uint32_t unused;
+        std::uint64_t unused;
         HashSecret secret;
     };
     static_assert(sizeof(Header) <= line_table_header);

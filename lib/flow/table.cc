@@ -105,9 +105,9 @@ FlowName FlowTable::name(const FlowWords& key, std::uint16_t endpoint,
 
 FlowTable::Inserted FlowTable::insert(const FlowName& name, const FlowValue& value,
                                       Tick now) noexcept {
-    ++changes_;
     return with(*this, name, [&](auto& table, const auto& own) {
         const auto inserted = table.insert(own, value, now);
+        changes_ += inserted.place ? 1 : 0;
         return Inserted{static_cast<bool>(inserted.place), inserted.replaced, inserted.old_backend};
     });
 }

@@ -111,7 +111,7 @@ std::uint16_t Setting::backend_of(std::span<const std::uint8_t> frame) const {
     const FlowKey key = flow_key(frame.data(), parsed);
     const ServiceMatch match =
         tables_->index.find(key.destination_address(), parsed.protocol, key.destination_port);
-    return maglev_lookup(match.service->slots, slot_hash(key, tables_->hash_seed));
+    return maglev_lookup(tables_->services[match.place]->slots, slot_hash(key, tables_->hash_seed));
 }
 
 namespace {

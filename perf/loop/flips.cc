@@ -12,6 +12,7 @@
 #include <rte_cycles.h>
 
 #include "perf/loop/modes.hh"
+#include "perf/loop/report.hh"
 
 namespace weir::loop {
 
@@ -26,10 +27,6 @@ constexpr unsigned flips_a_turn = flips_a_second / (1s / coalesce);
 // How many are down at a time.
 constexpr std::size_t most_down = 200;
 constexpr double least_share = 0.97;
-
-double microseconds(std::uint64_t cycles) {
-    return static_cast<double>(cycles) * 1e6 / static_cast<double>(rte_get_tsc_hz());
-}
 
 class Flipper {
 public:
@@ -146,10 +143,6 @@ std::size_t kept(const Flips& flips) {
     return static_cast<std::size_t>(std::ranges::count_if(flips.pairs, &Flips::Pair::calm));
 }
 
-nlohmann::json number(const Spread& spread) {
-    return {{"median", spread.median}, {"min", spread.least}, {"max", spread.most}};
-}
-
 }  // namespace
 
 bool Flips::Pair::calm() const noexcept {
@@ -238,11 +231,11 @@ std::string json_of_flips(const Options& options, const Flips& flips) {
                           {"flips", flips.flips},
                           {"windows", flips.pairs.size()},
                           {"kept", kept(flips)},
-                          {"cycles_without", number(cycles(flips, &Flips::Pair::without))},
-                          {"cycles_with", number(cycles(flips, &Flips::Pair::with))},
-                          {"loss_percent", number(net_loss(flips))},
-                          {"loss_percent_raw", number(raw_loss(flips))},
-                          {"publish_us", number(spread_of(flips.publish))},
+                          {"cycles_without", json_of(cycles(flips, &Flips::Pair::without))},
+                          {"cycles_with", json_of(cycles(flips, &Flips::Pair::with))},
+                          {"loss_percent", json_of(net_loss(flips))},
+                          {"loss_percent_raw", json_of(raw_loss(flips))},
+                          {"publish_us", json_of(spread_of(flips.publish))},
                           {"sent", flips.made},
                           {"right", flips.right},
                           {"wrong_by_kind", flips.wrong},

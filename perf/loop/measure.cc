@@ -19,6 +19,10 @@ constexpr double least_share = 0.97, most_stray = 1.05, stray_cycles = 2;
 
 }  // namespace
 
+double microseconds(std::uint64_t tsc_cycles) noexcept {
+    return static_cast<double>(tsc_cycles) * 1e6 / static_cast<double>(rte_get_tsc_hz());
+}
+
 Moment moment_of(const Station& station, int thread) {
     Moment now;
     now.packets = station.sends != nullptr ? station.sends->returned() : station.receives->made();

@@ -17,6 +17,7 @@ struct Spread {
     double median = 0, least = 0, most = 0;
 };
 [[nodiscard]] Spread spread_of(std::vector<double> values);
+[[nodiscard]] double microseconds(std::uint64_t tsc_cycles) noexcept;
 
 // One station during one window.
 struct Sample {

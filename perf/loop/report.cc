@@ -76,15 +76,15 @@ std::string words(const Spread& spread) {
     return fmt::format("{:7.2f} ({:.2f}..{:.2f})", spread.median, spread.least, spread.most);
 }
 
-json number(const Spread& spread) {
-    return {{"median", spread.median}, {"min", spread.least}, {"max", spread.most}};
-}
-
 std::size_t kept(const Outcome& outcome) {
     return static_cast<std::size_t>(std::ranges::count(outcome.kept, true));
 }
 
 }  // namespace
+
+json json_of(const Spread& spread) {
+    return {{"median", spread.median}, {"min", spread.least}, {"max", spread.most}};
+}
 
 std::string table(const Options& options, const Outcome& outcome) {
     std::string text = fmt::format(
@@ -126,16 +126,16 @@ std::string json_of(const Options& options, const Outcome& outcome) {
             const Station& station = course.runner->stations()[s];
             json parts = json::object();
             for (std::size_t p = 0; p < station.parts.size(); ++p)
-                parts[station.parts[p].first] = number(outcome.part(c, s, p));
+                parts[station.parts[p].first] = json_of(outcome.part(c, s, p));
             json windows = json::array();
             for (const auto& samples : course.samples)
                 windows.push_back({{"cycles", samples[s].cycles},
                                    {"raw_mpps", samples[s].raw_mpps},
                                    {"cpu_share", samples[s].cpu_share}});
             stations.push_back({{"name", station.name},
-                                {"cycles", number(outcome.of(c, s, &Sample::cycles))},
-                                {"mpps", number(outcome.of(c, s, &Sample::mpps))},
-                                {"raw_mpps", number(outcome.of(c, s, &Sample::raw_mpps))},
+                                {"cycles", json_of(outcome.of(c, s, &Sample::cycles))},
+                                {"mpps", json_of(outcome.of(c, s, &Sample::mpps))},
+                                {"raw_mpps", json_of(outcome.of(c, s, &Sample::raw_mpps))},
                                 {"burst", outcome.of(c, s, &Sample::burst).median},
                                 {"parts", std::move(parts)},
                                 {"windows", std::move(windows)}});
@@ -154,7 +154,7 @@ std::string json_of(const Options& options, const Outcome& outcome) {
         {"strayed", outcome.strayed},     {"cpu_taken", outcome.cpu_taken},
         {"ok", outcome.all_right()},      {"runners", std::move(courses)}};
     for (const Conclusion& conclusion : conclusions(options, outcome))
-        result[conclusion.name] = number(conclusion.value);
+        result[conclusion.name] = json_of(conclusion.value);
     return result.dump() + "\n";
 }
 

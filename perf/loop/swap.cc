@@ -8,24 +8,17 @@
 #include <nlohmann/json.hpp>
 #include <rte_cycles.h>
 
+#include "perf/loop/report.hh"
+
 namespace weir::loop {
 
 namespace {
 
 using namespace std::chrono_literals;
 
-double microseconds(std::uint64_t cycles) {
-    return static_cast<double>(cycles) * 1e6 / static_cast<double>(rte_get_tsc_hz());
-}
-
 // How much longer the turn is in the middle: others than swaps make single turns long, too.
 double bump(const Swaps& swaps) {
     return spread_of(swaps.with).median - spread_of(swaps.without).median;
-}
-
-nlohmann::json number(const std::vector<double>& values) {
-    const Spread spread = spread_of(values);
-    return {{"median", spread.median}, {"min", spread.least}, {"max", spread.most}};
 }
 
 }  // namespace
@@ -75,9 +68,9 @@ std::string json_of_swaps(const Options& options, const Swaps& swaps) {
                           {"forward", options.forward},
                           {"flows", options.flows},
                           {"swaps", swaps.with.size()},
-                          {"longest_turn_with_us", number(swaps.with)},
-                          {"longest_turn_without_us", number(swaps.without)},
-                          {"publish_us", number(swaps.publish)},
+                          {"longest_turn_with_us", json_of(spread_of(swaps.with))},
+                          {"longest_turn_without_us", json_of(spread_of(swaps.without))},
+                          {"publish_us", json_of(spread_of(swaps.publish))},
                           {"bump_us", bump(swaps)},
                           {"sent", swaps.made},
                           {"right", swaps.right},

@@ -89,14 +89,10 @@ inline bool same_index(const Tables& a, const Tables& b, const Config& config) {
     const auto alike = [&](const IpAddress& to, std::uint8_t protocol, int port) {
         const auto p = static_cast<std::uint16_t>(port);
         const ServiceMatch x = a.index.find(to, protocol, p), y = b.index.find(to, protocol, p);
-        if (x.role != y.role || (x.service == nullptr) != (y.service == nullptr)) return false;
-        // The index must point into its own tables, never into those of a predecessor.
-        const auto owned = [](const Tables& tables, const ServiceTable* service) {
-            return std::ranges::any_of(tables.services,
-                                       [&](const auto& s) { return s.get() == service; });
-        };
-        return x.service == nullptr ||
-               (x.service->id == y.service->id && owned(a, x.service) && owned(b, y.service));
+        constexpr std::uint32_t none = ServiceHit::none;
+        if (x.role != y.role || (x.place == none) != (y.place == none)) return false;
+        // Each index must count the places of its own tables.
+        return x.place == none || a.services.at(x.place)->id == b.services.at(y.place)->id;
     };
     for (const ServiceConfig& s : config.services) {
         for (const std::uint8_t protocol : {std::uint8_t{6}, std::uint8_t{17}, std::uint8_t{1}}) {

@@ -126,8 +126,7 @@ TEST_CASE("controller: a change touches its service alone, and is whole at once"
     CHECK(&f.tables() != before);
     CHECK(f.tables().services[0] == before->services[0]);
     CHECK_FALSE(f.tables().services[1]->live[0]);
-    CHECK(f.tables().index.find(config.services[1].key.vip, 6, 81).service ==
-          f.tables().services[1].get());
+    CHECK(f.tables().index.find(config.services[1].key.vip, 6, 81).place == 1);
     REQUIRE(f.ask("POST", "/api/v1/backends/web2/a/disable").status == 200);
     CHECK_FALSE(f.tables().services[1]->seats[0].keeps_flows);
     REQUIRE(f.ask("POST", "/api/v1/backends/web2/a/enable").status == 200);

@@ -147,6 +147,18 @@ TEST_CASE("table: what adds or removes an entry counts as a change", "[flow]") {
     CHECK(table.changes() != before);
 }
 
+TEST_CASE("table: a flow that is refused changes nothing", "[flow]") {
+    Memory memory(100);
+    FlowTable& table = memory.table;
+    std::uint32_t n = 0, before = table.changes();
+    while (insert(table, name_of(table, nth_flow(n)), n, start + 1000)) {
+        before = table.changes();
+        ++n;
+    }
+    CHECK(n >= 100);
+    CHECK(table.changes() == before);
+}
+
 TEST_CASE("table: every part of the key counts", "[flow]") {
     Memory memory(1000);
     FlowTable& table = memory.table;
