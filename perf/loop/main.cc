@@ -85,7 +85,8 @@ Result<bool> compare(const Options& options, bool huge, LanePort& port, const Mb
     auto outcome =
         measure(runners.value(), {options.windows, options.seconds, threads_of_lcores()}, stop);
     if (!outcome) return outcome.error();
-    fmt::print("{}", (options.json ? json_of : table)(options, outcome.value()));
+    fmt::print("{}",
+               options.json ? json_of(options, outcome.value()) : table(options, outcome.value()));
     return outcome.value().all_right();
 }
 
