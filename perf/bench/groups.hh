@@ -14,7 +14,7 @@ void measure_maglev(const Options& options, Report& report);
 void measure_wire(const Options& options, Report& report);
 
 // The pipeline group. process() over bursts of packets: established flows, then nothing but new
-// ones, then its stages.
+// ones (with room in the table, and without), then its stages.
 void measure_pipeline(const Options& options, Report& report);
 
 // The control group. Ten thousand services: load, change, memory.

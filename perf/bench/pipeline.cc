@@ -23,35 +23,30 @@ std::uint32_t entries_for(const Options& options, std::uint64_t flows) {
 // One balancer with its flows: what is measured of one case and one number of flows.
 class Bed {
 public:
-    Bed(const Options& options, const Setting& setting, const Case& which, std::uint64_t flows)
+    Bed(const Options& options, const Setting& setting, const Case& which, std::uint64_t flows,
+        std::uint32_t entries)
         : options_(options),
           flows_(flows),
-          memory_(Balancer::footprint(entries_for(options, flows))),
-          balancer_(setting, memory_.bytes(), entries_for(options, flows)),
+          memory_(Balancer::footprint(entries)),
+          balancer_(setting, memory_.bytes(), entries),
           packets_(setting, which, flows, options.round),
           sorted_(options.round),
           conditions_({{"family", which.family == Family::v4 ? 4 : 6},
                        {"forward", name_of(which.forward)},
                        {"flows", flows}}) {}
 
-    // Every flow comes once, as a SYN: a window for each sixteenth of the flows.
+    // Every flow comes once, and the table has room for all.
     [[nodiscard]] std::vector<Window> grow() {
-        std::vector<Window> windows;
-        Stopwatch watch;
-        const std::uint64_t sixteenth = std::max<std::uint64_t>(1, flows_ / 16);
-        for (std::uint64_t first = 0; first < flows_;) {
-            const auto count =
-                static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.round, flows_ - first));
-            packets_.fill_from(first, count, true);
-            run(watch);
-            packets_.check();
-            first += count;
-            if (watch.so_far().items >= sixteenth || first == flows_)
-                windows.push_back(watch.take());
-        }
-        if (balancer_.flows() != flows_)
-            throw std::runtime_error(
-                fmt::format("{} flows were sent, the table has {}", flows_, balancer_.flows()));
+        std::vector<Window> windows = come(0, flows_);
+        expect_entries(flows_);
+        return windows;
+    }
+
+    // The second half of the flows, when the table has room for the first.
+    [[nodiscard]] std::vector<Window> overflow() {
+        (void)come(0, flows_ / 2);
+        std::vector<Window> windows = come(flows_ / 2, flows_);
+        expect_entries(flows_ / 2);
         return windows;
     }
 
@@ -91,6 +86,29 @@ public:
     [[nodiscard]] std::uint64_t checked() const noexcept { return packets_.checked(); }
 
 private:
+    // These flows come once, as a SYN each: a window for each sixteenth of them.
+    [[nodiscard]] std::vector<Window> come(std::uint64_t first, std::uint64_t end) {
+        std::vector<Window> windows;
+        Stopwatch watch;
+        const std::uint64_t sixteenth = std::max<std::uint64_t>(1, (end - first) / 16);
+        while (first < end) {
+            const auto count =
+                static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.round, end - first));
+            packets_.fill_from(first, count, true);
+            run(watch);
+            packets_.check();
+            first += count;
+            if (watch.so_far().items >= sixteenth || first == end) windows.push_back(watch.take());
+        }
+        return windows;
+    }
+
+    void expect_entries(std::uint64_t expected) const {
+        if (balancer_.flows() != expected)
+            throw std::runtime_error(
+                fmt::format("the table should have {} flows, not {}", expected, balancer_.flows()));
+    }
+
     template <typename Stage>
     void in_bursts(Stopwatch& watch, Stage&& stage) {
         const std::size_t count = packets_.packets().size();
@@ -163,7 +181,7 @@ constexpr std::uint64_t enough_new_flows = 1'000'000;
 
 void measure_case(const Options& options, const Setting& setting, const Case& which,
                   std::uint64_t flows, Report& report) {
-    Bed bed(options, setting, which, flows);
+    Bed bed(options, setting, which, flows, entries_for(options, flows));
     const std::vector<Window> growth = bed.grow();
     bed.establish();
     const Spread cycles = bed.established();
@@ -180,17 +198,27 @@ void measure_case(const Options& options, const Setting& setting, const Case& wh
                static_cast<double>(bed.checked()));
 }
 
+void measure_full(const Options& options, const Setting& setting, const Case& which,
+                  std::uint64_t flows, Report& report) {
+    Bed bed(options, setting, which, flows, static_cast<std::uint32_t>(flows / 2));
+    report.add(group, "new flows, table full", bed.conditions(), "cycles",
+               spread_of(bed.overflow()));
+}
+
 }  // namespace
 
 void measure_pipeline(const Options& options, Report& report) {
     const Setting setting;
-    for (const unsigned family : options.families)
-        for (const std::string& forward : options.forwards)
-            for (const std::uint64_t flows : options.flows)
-                measure_case(options, setting,
-                             {family == 4 ? Family::v4 : Family::v6,
-                              forward == "ipip" ? Forward::ipip : Forward::dsr_l2},
-                             flows, report);
+    for (const unsigned family : options.families) {
+        for (const std::string& forward : options.forwards) {
+            const Case which{family == 4 ? Family::v4 : Family::v6,
+                             forward == "ipip" ? Forward::ipip : Forward::dsr_l2};
+            for (const std::uint64_t flows : options.flows) {
+                measure_case(options, setting, which, flows, report);
+                if (flows >= enough_new_flows) measure_full(options, setting, which, flows, report);
+            }
+        }
+    }
 }
 
 }  // namespace weir::bench
