@@ -12,6 +12,7 @@
 #include "lib/balance/ids.hh"
 #include "lib/balance/service.hh"
 #include "lib/balance/service_index.hh"
+#include "lib/flow/key.hh"
 #include "lib/flow/tcp_state.hh"
 #include "lib/wire/address.hh"
 
@@ -37,7 +38,7 @@ enum class WhenFull : std::uint8_t { stateless, drop_new };
 struct Tables {
     std::uint64_t version = 0;     // counts publications, from 1
     std::uint64_t generation = 0;  // of the configuration, from 1
-    std::uint64_t hash_seed = 0;
+    SlotSeed hash_seed;
     FlowTimeouts timeouts;
     WhenFull when_full = WhenFull::stateless;
 

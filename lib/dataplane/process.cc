@@ -128,32 +128,65 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
     return backend;
 }
 
-// For a flow that is new, expired or reopened, or whose backend went away.
+[[gnu::always_inline]] inline void Pipeline::remember(const BackendEntry& backend) noexcept {
+    const std::uint32_t id = index(backend.id), service = index(backend.service);
+    TrafficCounters &of_service = traffic_.services[service], &of_backend = traffic_.backends[id];
+    traffic_.service_of_backend[id] = static_cast<std::uint16_t>(service);
+    of_service.new_flows.add(1);
+    of_service.active_flows.add(1);
+    of_backend.new_flows.add(1);
+    of_backend.active_flows.add(1);
+}
+
+// For a flow that is new, expired or reopened, or whose backend went away. Only what becomes of
+// most new flows happens here, in a few registers.
 [[gnu::noinline]] Pipeline::Choice Pipeline::pick(const Burst& burst, const Flow& flow,
                                                   const Packet& packet) noexcept {
     const Tables& tables = burst.tables;
     const ServiceTable& service = *tables.services[flow.service.place];
-    const Seat seat =
-        maglev_lookup(service.slots, slot_hash(flow_key(packet.data, flow.meta), tables.hash_seed));
-    if (seat == no_seat) return {nullptr, DropReason::no_backend};
+    const std::uint64_t hash = slot_hash(flow_words(packet.data, flow.meta), tables.hash_seed);
+    const Seat seat = maglev_lookup(service.slots, hash);
+    if (seat == no_seat) [[unlikely]]
+        return {nullptr, DropReason::no_backend};
     const BackendEntry& backend = service.seats[seat];
-    const FlowState first = first_state(flow.meta.protocol);
-    const FlowValue value{index(backend.id), first, burst.deadlines.first(first)};
-    if (flow.place) {
-        const FlowEntry entry = flows_.entry(flow.name, flow.place);
-        forget(entry.backend());
-        entry.set(value);
-    } else {
-        const FlowTable::Inserted inserted = flows_.insert(flow.name, value, burst.now);
-        if (inserted.replaced) forget(inserted.old_backend);
-        if (!inserted.done) {
-            counters_.flow_insert_failed.add(1);
-            if (tables.when_full == WhenFull::drop_new)
-                return {nullptr, DropReason::conntrack_full};
-            return {&backend, {}};
-        }
+    if (flow.place) [[unlikely]]
+        return pick_again(burst, flow, backend);
+    if (!flows_.insert_at_home(flow.name, first_value(burst, flow, backend))) {
+        if (!flows_.is_full_for(flow.name, burst.now)) return pick_elsewhere(burst, flow, backend);
+        return untracked(tables, backend);
     }
     remember(backend);
+    return {&backend, {}};
+}
+
+[[gnu::always_inline]] inline FlowValue Pipeline::first_value(
+    const Burst& burst, const Flow& flow, const BackendEntry& backend) noexcept {
+    const FlowState first = first_state(flow.meta.protocol);
+    return {index(backend.id), first, burst.deadlines.first(first)};
+}
+
+[[gnu::noinline]] Pipeline::Choice Pipeline::pick_again(const Burst& burst, const Flow& flow,
+                                                        const BackendEntry& backend) noexcept {
+    const FlowEntry entry = flows_.entry(flow.name, flow.place);
+    forget(entry.backend());
+    entry.set(first_value(burst, flow, backend));
+    remember(backend);
+    return {&backend, {}};
+}
+
+[[gnu::noinline]] Pipeline::Choice Pipeline::pick_elsewhere(const Burst& burst, const Flow& flow,
+                                                            const BackendEntry& backend) noexcept {
+    const FlowTable::Inserted inserted =
+        flows_.insert(flow.name, first_value(burst, flow, backend), burst.now);
+    if (!inserted.done) return untracked(burst.tables, backend);
+    if (inserted.replaced) forget(inserted.old_backend);
+    remember(backend);
+    return {&backend, {}};
+}
+
+Pipeline::Choice Pipeline::untracked(const Tables& tables, const BackendEntry& backend) noexcept {
+    counters_.flow_insert_failed.add(1);
+    if (tables.when_full == WhenFull::drop_new) return {nullptr, DropReason::conntrack_full};
     return {&backend, {}};
 }
 
@@ -177,16 +210,6 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
     traffic.bytes.add(run.bytes);
     run.packets = 0;
     run.bytes = 0;
-}
-
-void Pipeline::remember(const BackendEntry& backend) noexcept {
-    traffic_.service_of_backend[index(backend.id)] =
-        static_cast<std::uint16_t>(index(backend.service));
-    for (TrafficCounters* traffic :
-         {&traffic_.services[index(backend.service)], &traffic_.backends[index(backend.id)]}) {
-        traffic->new_flows.add(1);
-        traffic->active_flows.add(1);
-    }
 }
 
 void Pipeline::forget(std::uint32_t backend) noexcept {

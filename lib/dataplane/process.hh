@@ -76,6 +76,15 @@ private:
     const BackendEntry* kept(const Burst& burst, const Flow& flow) noexcept;
     // One picked by the service's table.
     Choice pick(const Burst& burst, const Flow& flow, const Packet& packet) noexcept;
+    // What the entry of a flow says when it gets a backend.
+    static FlowValue first_value(const Burst& burst, const Flow& flow,
+                                 const BackendEntry& backend) noexcept;
+    // The flow's old entry names `backend` now; or a new one does that does not simply go to its
+    // home; or there is no room for one.
+    Choice pick_again(const Burst& burst, const Flow& flow, const BackendEntry& backend) noexcept;
+    Choice pick_elsewhere(const Burst& burst, const Flow& flow,
+                          const BackendEntry& backend) noexcept;
+    Choice untracked(const Tables& tables, const BackendEntry& backend) noexcept;
     void count(const Flow& flow, BackendId backend, Run& run) noexcept;
     void count_service(Run& run) noexcept;
     // An entry names `backend` now; forget(): it does no longer.

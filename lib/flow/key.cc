@@ -18,8 +18,4 @@ HashSecret random_hash_secret() {
     return secret;
 }
 
-std::uint64_t slot_hash(const FlowKey& key, std::uint64_t seed) noexcept {
-    return mix_words(key_words(key), expand_seed(seed));
-}
-
 }  // namespace weir

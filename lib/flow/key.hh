@@ -130,8 +130,30 @@ HashSecret random_hash_secret();
     return mix_words(key_words(key), secret.words);
 }
 
+// The cluster's seed, and what slot_hash() makes of it.
+class SlotSeed {
+public:
+    SlotSeed(std::uint64_t seed = 0) noexcept : seed_(seed), secret_(expand_seed(seed)) {}
+    [[nodiscard]] const MixSecret& secret() const noexcept { return secret_; }
+    friend bool operator==(const SlotSeed& a, const SlotSeed& b) noexcept {
+        return a.seed_ == b.seed_;
+    }
+
+private:
+    std::uint64_t seed_;
+    MixSecret secret_;
+};
+
 // Well mixed in all 64 bits; the same value for the same key and seed on every machine, for ever: a
 // test pins known answers.
-[[nodiscard]] std::uint64_t slot_hash(const FlowKey& key, std::uint64_t seed) noexcept;
+[[nodiscard]] inline std::uint64_t slot_hash(const FlowWords& words,
+                                             const SlotSeed& seed) noexcept {
+    return mix_words(
+        {words.source, words.source_rest, words.destination, words.destination_rest, words.rest},
+        seed.secret());
+}
+[[nodiscard]] inline std::uint64_t slot_hash(const FlowKey& key, const SlotSeed& seed) noexcept {
+    return mix_words(key_words(key), seed.secret());
+}
 
 }  // namespace weir

@@ -35,6 +35,13 @@ struct alignas(64) FlowLine {
     std::uint32_t values[line_slots];
     std::uint32_t header;
 
+    static constexpr unsigned expiry_low_bits = 5, expiry_high_bits = 15;
+    static_assert(expiry_low_bits + expiry_high_bits == expiry_bits);
+    static_assert(backend_bits + expiry_high_bits == 32);
+    [[nodiscard]] static constexpr std::uint32_t low_ones(unsigned bits) noexcept {
+        return (1u << bits) - 1;
+    }
+
     [[nodiscard]] std::uint32_t used() const noexcept { return header & used_mask; }
     // Entries that a lookup which missed here finds in their alternate.
     [[nodiscard]] std::uint32_t displaced() const noexcept { return header >> line_slots; }
@@ -62,11 +69,14 @@ struct alignas(64) FlowLine {
                       static_cast<std::uint32_t>(keys[slot] & low_ones(expiry_low_bits))};
     }
 
-    // `wanted`: remnant and displaced bit in their places.
+    // `wanted`: remnant and displaced bit in their places, nothing else. The slot is free.
     void put(unsigned slot, std::uint64_t wanted, const FlowValue& value) noexcept {
-        keys[slot] = wanted;
+        assert(value.backend >> backend_bits == 0);
+        const auto units = static_cast<std::uint32_t>(value.expiry);
+        keys[slot] = wanted | static_cast<std::uint64_t>(value.state) << expiry_low_bits |
+                     (units & low_ones(expiry_low_bits));
+        values[slot] = value.backend << expiry_high_bits | units >> expiry_low_bits;
         header |= 1u << slot;
-        set(slot, value);
     }
     void set(unsigned slot, const FlowValue& value) noexcept {
         assert(value.backend >> backend_bits == 0);
@@ -90,12 +100,6 @@ struct alignas(64) FlowLine {
 private:
     static constexpr std::uint32_t used_mask = (1u << line_slots) - 1;
     static constexpr std::uint32_t one_displaced = 1u << line_slots;
-    static constexpr unsigned expiry_low_bits = 5, expiry_high_bits = 15;
-    static_assert(expiry_low_bits + expiry_high_bits == expiry_bits);
-    static_assert(backend_bits + expiry_high_bits == 32);
-    [[nodiscard]] static constexpr std::uint32_t low_ones(unsigned bits) noexcept {
-        return (1u << bits) - 1;
-    }
 };
 static_assert(sizeof(FlowLine) == 64);
 
@@ -127,6 +131,36 @@ static_assert(sizeof(FlowLine) == 64);
     return mask & line.used();
 #else
     return match_scalar(line, wanted);
+#endif
+}
+
+// Bit i: slot i is in use and its entry has expired.
+[[nodiscard]] inline std::uint32_t expired_scalar(const FlowLine& line, Tick now) noexcept {
+    std::uint32_t mask = 0;
+    for (unsigned i = 0; i < line_slots; ++i)
+        mask |= static_cast<std::uint32_t>(is_past(line.expiry(i), now)) << i;
+    return mask & line.used();
+}
+
+// The same, four entries an instruction: the 20 bits of an expiry move to the top of a lane, so
+// that the sign of the difference tells.
+[[nodiscard]] inline std::uint32_t expired(const FlowLine& line, Tick now) noexcept {
+#if defined(__SSE4_1__)
+    constexpr int high_shift = 32 - FlowLine::expiry_high_bits,
+                  low_shift = 32 - FlowLine::expiry_low_bits;
+    const auto* words = reinterpret_cast<const __m128*>(line.keys);
+    const __m128i keys =
+        _mm_castps_si128(_mm_shuffle_ps(words[0], words[1], 0x88));  // low halves of four
+    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(line.values));
+    const __m128i low = _mm_srli_epi32(_mm_slli_epi32(keys, low_shift), FlowLine::expiry_high_bits);
+    const __m128i expiries = _mm_or_si128(_mm_slli_epi32(values, high_shift), low);
+    const auto units = static_cast<std::uint32_t>(expiry_of(now)) << (32 - expiry_bits);
+    const __m128i ahead = _mm_sub_epi32(expiries, _mm_set1_epi32(static_cast<int>(units)));
+    const auto four = static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(ahead)));
+    const auto fifth = static_cast<std::uint32_t>(is_past(line.expiry(4), now));
+    return (four | fifth << 4) & line.used();
+#else
+    return expired_scalar(line, now);
 #endif
 }
 

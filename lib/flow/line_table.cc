@@ -72,29 +72,22 @@ typename LineTable<Format>::Key LineTable<Format>::key(LinePlace at) const noexc
                        bucket.companion.rest(at.slot()));
 }
 
+// Is there one that may give its place to this key? A flood of new flows asks so for each.
 template <typename Format>
-LinePlace LineTable<Format>::free_place(std::uint32_t line) const noexcept {
-    const std::uint32_t free = ~buckets_[line].line.used() & all_slots;
-    if (free == 0) return {};
-    return {line << 3 | static_cast<std::uint32_t>(std::countr_zero(free))};
-}
-
-template <typename Format>
-LinePlace LineTable<Format>::expired_place(std::uint32_t line, Tick now) const noexcept {
-    const FlowLine& words = buckets_[line].line;
-    for (std::uint32_t used = words.used(); used != 0; used &= used - 1) {
-        const auto slot = static_cast<std::uint32_t>(std::countr_zero(used));
-        if (is_past(words.expiry(slot), now)) return {line << 3 | slot};
-    }
-    return {};
+[[gnu::noinline]] bool LineTable<Format>::has_expired(std::uint32_t home, std::uint64_t wanted,
+                                                      Tick now) const noexcept {
+    return (expired(buckets_[home].line, now) |
+            expired(buckets_[alternate(home, wanted)].line, now)) != 0;
 }
 
 // A place of this line for a new or moved entry: a free one unless the table is full, else that of
 // an expired entry.
 template <typename Format>
 LinePlace LineTable<Format>::place_in(std::uint32_t line, bool full, Tick now) const noexcept {
-    const LinePlace place = full ? LinePlace{} : free_place(line);
-    return place ? place : expired_place(line, now);
+    std::uint32_t slots = full ? 0 : free_slots(line);
+    if (slots == 0) slots = expired(buckets_[line].line, now);
+    if (slots == 0) return {};
+    return {line << 3 | static_cast<std::uint32_t>(std::countr_zero(slots))};
 }
 
 template <typename Format>
@@ -107,7 +100,7 @@ template <typename Format>
 void LineTable<Format>::vacate(LinePlace place, Inserted& result) noexcept {
     const FlowLine& words = line(place);
     if ((words.used() >> place.slot() & 1) == 0) return;
-    result.replaced = true;
+    result.replaced = result.moved = true;
     result.old_backend = words.backend(place.slot());
     erase(place);
 }
@@ -129,7 +122,8 @@ void LineTable<Format>::move(LinePlace from, LinePlace to) noexcept {
 // Breadth first: all entries of both lines, then all of the lines that these could move to. The
 // lines of a step load together. At most 10 lines in the first step and 50 in the second.
 template <typename Format>
-LinePlace LineTable<Format>::make_room(const Name& name, Tick now, Inserted& result) noexcept {
+[[gnu::noinline]] LinePlace LineTable<Format>::make_room(const Name& name, Tick now,
+                                                         Inserted& result) noexcept {
     struct Step {
         LinePlace from;
         std::uint32_t to = 0;     // line
@@ -177,7 +171,8 @@ typename LineTable<Format>::Inserted LineTable<Format>::insert(const Name& name,
                                                                const FlowValue& value,
                                                                Tick now) noexcept {
     Inserted result;
-    const bool full = header_->size >= header_->entries;
+    if (is_full_for(name, now)) return result;
+    const bool full = is_full();
     const std::uint32_t alternate_line = alternate(name.home, name.wanted);
     LinePlace place = place_in(name.home, full, now);
     if (!place && may_displace(name.home, alternate_line))
@@ -188,13 +183,11 @@ typename LineTable<Format>::Inserted LineTable<Format>::insert(const Name& name,
         if (full) return result;
         place = make_room(name, now, result);
         if (!place) return result;
+        result.moved = true;
     }
     const bool displaced = place.line() != name.home;
     if (displaced) buckets_[name.home].line.count_displaced(true);
-    Bucket& bucket = buckets_[place.line()];
-    bucket.line.put(place.slot(), name.wanted | (displaced ? displaced_bit : 0), value);
-    bucket.companion.put(place.slot(), name.rest);
-    ++header_->size;
+    put(place.line(), place.slot(), displaced ? displaced_bit : 0, name, value);
     result.place = place;
     return result;
 }

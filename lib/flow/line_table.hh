@@ -88,9 +88,17 @@ public:
     struct Inserted {
         LinePlace place;
         bool replaced = false;
+        bool moved = false;  // an entry was replaced or moved: places seen before may not hold
         std::uint32_t old_backend = 0;
     };
     [[nodiscard]] Inserted insert(const Name& name, const FlowValue& value, Tick now) noexcept;
+    // Its most frequent case alone, for the caller to inline: false when the entry does not simply
+    // get a free slot of its home; nothing was done then.
+    [[nodiscard]] bool insert_at_home(const Name& name, const FlowValue& value) noexcept;
+    // insert() would refuse because the table is full. Costs a look at two lines.
+    [[nodiscard]] bool is_full_for(const Name& name, Tick now) const noexcept {
+        return is_full() && !has_expired(name.home, name.wanted, now);
+    }
 
     // Removes an entry, live or expired.
     void erase(LinePlace place) noexcept;
@@ -142,8 +150,6 @@ private:
         HashSecret secret;
     };
     static_assert(sizeof(Header) <= line_table_header);
-    struct Room;  // a slot for a new entry, and what must move before
-
     static constexpr std::uint32_t all_slots = (1u << Format::slots) - 1;
     [[nodiscard]] static std::uint32_t line_count(std::uint32_t entries) noexcept;
 
@@ -155,10 +161,16 @@ private:
                                    const Name& name) const noexcept;
 
     void prefetch_line(std::uint32_t line) const noexcept;
-    [[nodiscard]] LinePlace free_place(std::uint32_t line) const noexcept;
-    [[nodiscard]] LinePlace expired_place(std::uint32_t line, Tick now) const noexcept;
+    [[nodiscard]] bool is_full() const noexcept { return header_->size >= header_->entries; }
+    [[nodiscard]] std::uint32_t free_slots(std::uint32_t line) const noexcept {
+        return ~buckets_[line].line.header & all_slots;
+    }
+    [[nodiscard]] bool has_expired(std::uint32_t home, std::uint64_t wanted,
+                                   Tick now) const noexcept;
     [[nodiscard]] bool may_displace(std::uint32_t home, std::uint32_t alternate) const noexcept;
     [[nodiscard]] LinePlace place_in(std::uint32_t line, bool full, Tick now) const noexcept;
+    void put(std::uint32_t line, unsigned slot, std::uint64_t displaced, const Name& name,
+             const FlowValue& value) noexcept;
     [[nodiscard]] LinePlace make_room(const Name& name, Tick now, Inserted& result) noexcept;
     void vacate(LinePlace place, Inserted& result) noexcept;
     void move(LinePlace from, LinePlace to) noexcept;
@@ -234,18 +246,37 @@ inline LinePlace LineTable<Format>::look(const Name& name) const noexcept {
     const LinePlace place = find_in(name.home, name.wanted, name);
     const FlowLine& home = buckets_[name.home].line;
     if (place) return place;
-    const bool room = home.used() != all_slots && header_->size < header_->entries;
+    const bool room = free_slots(name.home) != 0 && !is_full();
     if (home.displaced() == 0 && room) return place;
-    // The alternate may hold the entry, or a new one may get its place there.
     const std::uint32_t line = alternate(name.home, name.wanted);
+    if (home.displaced() == 0) {  // not there; but it may be where a new entry gets its place
+        weir::prefetch(&buckets_[line].line);
+        return place;
+    }
     prefetch_line(line);
-    if (home.displaced() == 0) return place;
     return {line << 3 | LinePlace::looking};
 }
 
 template <typename Format>
 inline LinePlace LineTable<Format>::finish(const Name& name, LinePlace looked) const noexcept {
     return find_in(looked.line(), name.wanted | displaced_bit, name);
+}
+
+template <typename Format>
+inline void LineTable<Format>::put(std::uint32_t line, unsigned slot, std::uint64_t displaced,
+                                   const Name& name, const FlowValue& value) noexcept {
+    Bucket& bucket = buckets_[line];
+    bucket.line.put(slot, name.wanted | displaced, value);
+    bucket.companion.put(slot, name.rest);
+    ++header_->size;
+}
+
+template <typename Format>
+inline bool LineTable<Format>::insert_at_home(const Name& name, const FlowValue& value) noexcept {
+    const std::uint32_t free = free_slots(name.home);
+    if (free == 0 || is_full()) return false;
+    put(name.home, static_cast<unsigned>(std::countr_zero(free)), 0, name, value);
+    return true;
 }
 
 template <typename Format>
@@ -257,10 +288,9 @@ std::uint32_t LineTable<Format>::sweep(std::uint32_t lines, Tick now, Expired&& 
         const std::uint32_t number = header_->sweep_next;
         header_->sweep_next = number + 1 == lines_ ? 0 : number + 1;
         if (number + ahead < lines_) __builtin_prefetch(buckets_ + number + ahead);
-        FlowLine& line = buckets_[number].line;
-        for (std::uint32_t used = line.used(); used != 0; used &= used - 1) {
-            const auto slot = static_cast<std::uint32_t>(std::countr_zero(used));
-            if (!is_past(line.expiry(slot), now)) continue;
+        const FlowLine& line = buckets_[number].line;
+        for (std::uint32_t rest = weir::expired(line, now); rest != 0; rest &= rest - 1) {
+            const auto slot = static_cast<std::uint32_t>(std::countr_zero(rest));
             expired(line.backend(slot));
             erase({number << 3 | slot});
             ++removed;

@@ -122,9 +122,14 @@ public:
     struct Inserted {
         bool done = false;
         bool replaced = false;  // an expired flow gave its place:
+        bool moved = false;     // places of others may not hold; else they do, and only this flow
+                                // is somewhere now where it was not before
         std::uint32_t old_backend = 0;
     };
     [[nodiscard]] Inserted insert(const FlowName& name, const FlowValue& value, Tick now) noexcept;
+    // As those of LineTable: what becomes of most new flows, told with less work than by insert().
+    [[nodiscard]] bool insert_at_home(const FlowName& name, const FlowValue& value) noexcept;
+    [[nodiscard]] bool is_full_for(const FlowName& name, Tick now) const noexcept;
 
     // Visits the next `count` lines of all tables, wrapping round, and removes the expired entries;
     // calls expired(backend) for each. Returns how many were removed.
@@ -213,6 +218,19 @@ inline void FlowTable::prefetch(const FlowName& name) const noexcept {
 
 inline LinePlace FlowTable::look(const FlowName& name) const noexcept {
     return with(*this, name, [](const auto& table, const auto& own) { return table.look(own); });
+}
+
+inline bool FlowTable::insert_at_home(const FlowName& name, const FlowValue& value) noexcept {
+    const bool done = with(*this, name, [&](auto& table, const auto& own) {
+        return table.insert_at_home(own, value);
+    });
+    changes_ += done ? 1 : 0;
+    return done;
+}
+
+inline bool FlowTable::is_full_for(const FlowName& name, Tick now) const noexcept {
+    return with(*this, name,
+                [&](const auto& table, const auto& own) { return table.is_full_for(own, now); });
 }
 
 inline LinePlace FlowTable::find(const FlowName& name) const noexcept {

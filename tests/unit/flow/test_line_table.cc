@@ -249,6 +249,64 @@ TEMPLATE_TEST_CASE("lines: two stages find what one finds", "[flow][property]", 
     CHECK_FALSE(table.find(table.name(nth<TestType>(1))));
 }
 
+// What a burst counts on: it looks up all of its flows before the first of them is inserted.
+TEMPLATE_TEST_CASE("lines: places hold unless an insert says that entries moved",
+                   "[flow][property]", ALL_TABLES) {
+    LinesInMemory<TestType> memory(1032);
+    TestType& table = memory.table;
+    std::vector<LinePlace> places;
+    unsigned moved = 0, replaced = 0;
+    for (std::uint32_t n = 0; n < 1500; ++n) {
+        const Tick now = n < 1032 ? start : start + 1000;
+        const auto inserted =
+            table.insert(table.name(nth<TestType>(n)),
+                         {n, FlowState::syn, expiry_of(now + (n % 3 == 0 ? 10 : 100'000))}, now);
+        places.push_back(inserted.place);
+        moved += inserted.moved;
+        replaced += inserted.replaced;
+        if (inserted.replaced) REQUIRE(inserted.moved);
+        if (inserted.moved) {
+            for (std::uint32_t i = 0; i < n; ++i)
+                places[i] = get(table, i);
+        }
+        for (std::uint32_t i = 0; i <= n; ++i)
+            REQUIRE((get(table, i) == places[i] || !(get(table, i) || places[i])));
+    }
+    CHECK(replaced > 100);
+    CHECK(moved > replaced);
+    CHECK(moved < 1000);
+}
+
+TEMPLATE_TEST_CASE("lines: the quick ways to insert do what insert() does", "[flow][property]",
+                   ALL_TABLES) {
+    LinesInMemory<TestType> one(1100), two(1100);
+    std::mt19937 random(11);
+    Tick now = start;
+    unsigned at_home = 0, refused = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        const auto n = static_cast<std::uint32_t>(random() % 100'000);
+        if (get(one.table, n)) continue;
+        if (round > 5000) now = now + static_cast<std::uint32_t>(random() % 3);
+        const auto name = one.table.name(nth<TestType>(n));
+        const FlowValue value{n, FlowState::established, expiry_of(now + 20'000)};
+        const auto inserted = one.table.insert(name, value, now);
+        if (two.table.insert_at_home(name, value)) {
+            ++at_home;
+            REQUIRE(inserted.place.line() == name.home);
+            REQUIRE_FALSE(inserted.moved);
+        } else if (two.table.is_full_for(name, now)) {
+            ++refused;
+            REQUIRE_FALSE(inserted.place);
+        } else {
+            REQUIRE(two.table.insert(name, value, now).place == inserted.place);
+        }
+        if (round % 64 == 0) REQUIRE(std::ranges::equal(one.region(), two.region()));
+    }
+    CHECK(std::ranges::equal(one.region(), two.region()));
+    CHECK(at_home > 500);
+    CHECK(refused > 1000);
+}
+
 TEMPLATE_TEST_CASE("lines: the sweep visits all in turn, a bounded number a call", "[flow]",
                    ALL_TABLES) {
     LinesInMemory<TestType> memory(2000);

@@ -140,10 +140,15 @@ TEST_CASE("table: what adds or removes an entry counts as a change", "[flow]") {
         REQUIRE(insert(table, name, n, start));
         CHECK(table.changes() != before);
     }
+    const std::uint32_t at_first = table.changes();
+    const FlowName quick = name_of(table, nth_flow(9));
+    REQUIRE(table.insert_at_home(quick, {9, FlowState::syn, expiry_of(start + 300)}));
+    CHECK(table.changes() != at_first);
+    CHECK(table.find(quick));
     const std::uint32_t before = table.changes();
     CHECK(table.sweep(table.lines(), start, [](std::uint32_t) {}) == 0);
     CHECK(table.changes() == before);
-    CHECK(table.sweep(table.lines(), start + 1000, [](std::uint32_t) {}) == 4);
+    CHECK(table.sweep(table.lines(), start + 1000, [](std::uint32_t) {}) == 5);
     CHECK(table.changes() != before);
 }
 
@@ -156,6 +161,9 @@ TEST_CASE("table: a flow that is refused changes nothing", "[flow]") {
         ++n;
     }
     CHECK(n >= 100);
+    const FlowName refused = name_of(table, nth_flow(n));
+    CHECK(table.is_full_for(refused, start));
+    CHECK_FALSE(table.insert_at_home(refused, {n, FlowState::syn, expiry_of(start)}));
     CHECK(table.changes() == before);
 }
 
