@@ -18,20 +18,37 @@
 
 namespace weir {
 
-// Where a frame goes: the egress port and both MACs. Unresolved neighbours have resolved == false.
-struct alignas(16) NextHop {
-    MacAddress destination;
-    MacAddress source;
-    PortId port{};
-    bool resolved = false;
-};
-
 struct alignas(16) PortTable {
     MacAddress mac;
     std::uint16_t vlan = 0;  // 0: untagged
     std::uint16_t mtu = 1500;
     bool has_tap = false;  // false: what would be punted is dropped as no_exception_path
 };
+
+// Where a frame goes: the egress port and both MACs. Made by make_next_hop().
+struct alignas(16) NextHop {
+    MacAddress destination;
+    MacAddress source;
+    // Longest IP packet, outer header included, that needs no look at anything but this: the port's
+    // MTU; 0 while the neighbour is not resolved, and for a port with a tag.
+    std::uint16_t plain_mtu = 0;
+    PortId port{};
+    bool resolved = false;
+};
+static_assert(sizeof(NextHop) == 16);
+
+// `neighbor`: the MAC of the next hop; nullptr while it is not resolved. `egress`: of `port`.
+[[nodiscard]] inline NextHop make_next_hop(PortId port, const PortTable& egress,
+                                           const MacAddress* neighbor) noexcept {
+    NextHop hop;
+    hop.source = egress.mac;
+    hop.port = port;
+    if (neighbor == nullptr) return hop;
+    hop.destination = *neighbor;
+    hop.plain_mtu = egress.vlan == 0 ? egress.mtu : std::uint16_t{0};
+    hop.resolved = true;
+    return hop;
+}
 
 enum class WhenFull : std::uint8_t { stateless, drop_new };
 

@@ -65,27 +65,25 @@ Neighbors static_neighbors(const World& world) {
     return fixed;
 }
 
-NextHop compile_next_hop(const World& world, const Neighbors& fixed,
-                         const Registry::NextHopKey& key) {
-    NextHop hop;
-    hop.port = key.port;
-    hop.source = facts_of(world, index(key.port)).mac;
-    for (const Neighbors* known : {&fixed, &world.neighbors}) {
+NextHop compile_next_hop(const World& world, std::span<const PortTable> ports,
+                         const Neighbors& fixed, const Registry::NextHopKey& key) {
+    const MacAddress* neighbor = nullptr;
+    for (const Neighbors* known : {&world.neighbors, &fixed}) {
         const auto found = known->find(key);
-        if (found == known->end()) continue;
-        hop.destination = found->second;
-        hop.resolved = true;
-        break;
+        if (found != known->end()) neighbor = &found->second;
     }
-    return hop;
+    // A number that is free at the moment names no port of the configuration.
+    const std::size_t port = index(key.port);
+    return make_next_hop(key.port, port < ports.size() ? ports[port] : PortTable{}, neighbor);
 }
 
-std::vector<NextHop> compile_next_hops(const World& world, const Registry& registry) {
+std::vector<NextHop> compile_next_hops(const World& world, std::span<const PortTable> ports,
+                                       const Registry& registry) {
     const Neighbors fixed = static_neighbors(world);
     std::vector<NextHop> next_hops;
     next_hops.reserve(registry.next_hops().size());
     for (const Registry::NextHopKey& key : registry.next_hops())
-        next_hops.push_back(compile_next_hop(world, fixed, key));
+        next_hops.push_back(compile_next_hop(world, ports, fixed, key));
     return next_hops;
 }
 
@@ -162,8 +160,8 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     tables->when_full = config.conntrack.when_full;
     tables->services = compile_services(previous, same_basis, world, registry);
     tables->backends = backends_by_id(tables->services, registry.backend_limit());
-    tables->next_hops = compile_next_hops(world, registry);
     tables->ports = compile_ports(world);
+    tables->next_hops = compile_next_hops(world, tables->ports, registry);
     tables->index = compile_index(config, tables->services);
     tables->basis = world.config;
     tables->basis_adoptions = registry.adoptions();
@@ -187,7 +185,7 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     const Neighbors fixed = changes.next_hops.empty() ? Neighbors{} : static_neighbors(world);
     for (const Registry::NextHopKey& key : changes.next_hops) {
         const auto id = registry.find_next_hop(key.port, key.address);
-        if (id) tables->next_hops[index(*id)] = compile_next_hop(world, fixed, key);
+        if (id) tables->next_hops[index(*id)] = compile_next_hop(world, tables->ports, fixed, key);
     }
     return tables;
 }

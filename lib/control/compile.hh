@@ -47,8 +47,9 @@ struct Way {
 // The outer source is the egress port's tunnel_source of the backend's family, else its own address
 // towards the next hop without variation. nullopt (no_route) without an egress, for a dsr-l2
 // backend that is not in a network of the port (a gateway would send the frame back to us), and for
-// a tunnel that has no source. Pure.
-std::optional<Way> way_of(const Config& config, Forward forward, const BackendConfig& backend);
+// a tunnel that has no source. What is in the tunnel is of the VIP's family. Pure.
+std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
+                          const BackendConfig& backend);
 
 // The port's own address in the narrowest network that holds `next_hop`, else its first one of that
 // family; nullopt when it has none of it. Pure.

@@ -94,7 +94,7 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
         BackendEntry& entry = table.seats.emplace_back();
         entry.id = registry.backend(service.name, backend->name).value();
         entry.service = table.id;
-        if (const auto way = way_of(config, service.forward, *backend)) {
+        if (const auto way = way_of(config, service, *backend)) {
             entry.outer = way->outer;
             entry.next_hop = registry.find_next_hop(way->next_hop.port, way->next_hop.address)
                                  .value_or(invalid_next_hop);

@@ -45,9 +45,9 @@ void fill_states(const World& world, InstanceView& view) {
 }
 
 // Where the backend's packets go; empty without a route.
-void fill_route(const World& world, Forward forward, const BackendConfig& backend,
+void fill_route(const World& world, const ServiceConfig& service, const BackendConfig& backend,
                 BackendView& view) {
-    const auto way = way_of(*world.config, forward, backend);
+    const auto way = way_of(*world.config, service, backend);
     if (!way) return;
     view.next_hop = to_string(way->next_hop.address);
     view.port = world.config->ports[index(way->next_hop.port)].name;
@@ -124,7 +124,7 @@ ServiceView ViewBuilder::service_view(const ViewSource& source, const ServiceCon
         one.configured = state_text(backend.state);
         one.state = backend_state(source.world, key, backend);
         one.check_detail = source.health.detail(key);
-        fill_route(source.world, service.forward, backend, one);
+        fill_route(source.world, service, backend, one);
         if (const auto id = source.registry.backend(service.name, backend.name)) {
             one.traffic = source.backends.since(index(*id), source.data_plane.backend_traffic(*id));
         }

@@ -37,17 +37,18 @@ std::uint16_t probe_port(const ServiceConfig& service, const HealthConfig& check
     return service.key.first_port == service.key.last_port ? service.key.first_port : 0;
 }
 
-std::optional<Way> way_of(const Config& config, Forward forward, const BackendConfig& backend) {
+std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
+                          const BackendConfig& backend) {
     const std::optional<Egress> egress = egress_of(config, backend.address);
     if (!egress) return std::nullopt;
     Way way{{egress->port, egress->next_hop}, {}};
-    if (forward == Forward::dsr_l2) {
+    if (service.forward == Forward::dsr_l2) {
         if (egress->next_hop != backend.address) return std::nullopt;
         return way;
     }
     const auto source = tunnel_source(config.ports[index(egress->port)], egress->next_hop);
     if (!source) return std::nullopt;
-    way.outer = make_outer_template(*source, backend.address);
+    way.outer = make_outer_template(*source, backend.address, service.key.vip.family);
     return way;
 }
 
@@ -55,7 +56,7 @@ std::vector<Registry::NextHopKey> needed_next_hops(const Config& config) {
     std::vector<Registry::NextHopKey> hops;
     for (const ServiceConfig& service : config.services) {
         for (const BackendConfig& backend : service.backends) {
-            if (const auto way = way_of(config, service.forward, backend)) {
+            if (const auto way = way_of(config, service, backend)) {
                 hops.push_back(way->next_hop);
             }
         }

@@ -14,57 +14,82 @@
 
 namespace weir {
 
-// Destination, source and EtherType; the stores go whole, as wide as they come.
-inline void write_link_header(std::uint8_t* out, const NextHop& hop, std::uint16_t vlan,
-                              Family family) noexcept {
-    static_assert(offsetof(NextHop, destination) == 0 && offsetof(NextHop, source) == 6);
-    std::memcpy(out, &hop, 12);
-    const be16 ether_type =
-        be16::from_host(family == Family::v4 ? ether_type_ipv4 : ether_type_ipv6);
-    auto& ethernet = *reinterpret_cast<EthernetHeader*>(out);
-    ethernet.ether_type = ether_type;
-    if (vlan == 0) [[likely]]
-        return;
-    ethernet.ether_type = be16::from_host(ether_type_vlan);
-    auto& tag = *reinterpret_cast<VlanTag*>(out + ethernet_length);
-    tag.control = be16::from_host(vlan);
-    tag.ether_type = ether_type;
-}
-
 // Writes the Ethernet header (and tag) of the egress port, and for ipip the outer IP header, in
 // front of the client's IP packet, which stays as it is to the last byte. ipip trims Ethernet
 // padding first. `flow_hash` varies the outer source address where the port has a tunnel_source.
 // Sets the packet's data and length. Drops: no_route, no_neighbor, too_big, no_headroom; the packet
-// is then unchanged.
+// is then unchanged. Precondition: `meta` was read from this frame, so its EtherType lies in front
+// of its IP header; and it is of the family that the backend's template was made for.
 [[nodiscard]] inline Verdict forward(const Tables& tables, const BackendEntry& backend,
                                      const PacketMeta& meta, std::uint64_t flow_hash,
-                                     Packet& packet) noexcept {
-    if (backend.next_hop == invalid_next_hop) return Verdict::dropped(DropReason::no_route);
-    const NextHop& hop = tables.next_hops[index(backend.next_hop)];
-    if (!hop.resolved) return Verdict::dropped(DropReason::no_neighbor);
-    const PortTable& port = tables.ports[index(hop.port)];
-    const std::uint32_t outer_length = backend.outer.length;
-    if (meta.ip_length + outer_length > port.mtu) return Verdict::dropped(DropReason::too_big);
+                                     Packet& packet) noexcept;
 
-    std::uint32_t link_length = ethernet_length;
-    if (port.vlan != 0) [[unlikely]]
-        link_length += vlan_length;
-    const std::uint32_t before = link_length + outer_length;  // the client's IP packet
-    const int front = static_cast<int>(before) - meta.l3_offset;
-    if (front > packet.headroom) return Verdict::dropped(DropReason::no_headroom);
+// The same, step by step, for any packet. forward() answers by itself for those that go untagged
+// and asks this one about the others; a test holds them against each other.
+[[nodiscard]] Verdict forward_any(const Tables& tables, const BackendEntry& backend,
+                                  const PacketMeta& meta, std::uint64_t flow_hash,
+                                  Packet& packet) noexcept;
 
-    packet.data -= front;
-    if (outer_length == 0) {
-        packet.length += static_cast<std::uint32_t>(front);
-        write_link_header(packet.data, hop, port.vlan, meta.family);
-    } else {
-        packet.length = before + meta.ip_length;
-        write_outer(packet.data + link_length, backend.outer, meta.ip_length, meta.family,
-                    meta.traffic_class, static_cast<std::uint32_t>(flow_hash));
-        write_link_header(packet.data, hop, port.vlan,
-                          outer_length == sizeof(Ipv4Header) ? Family::v4 : Family::v6);
+namespace plain {
+
+// The next hop's MAC addresses, and the EtherType that the frame has already.
+[[nodiscard]] inline bool forward_dsr(const NextHop& hop, const PacketMeta& meta,
+                                      Packet& packet) noexcept {
+    if (meta.ip_length > hop.plain_mtu) [[unlikely]]
+        return false;
+    // Never negative: no headroom is needed.
+    const std::size_t behind = meta.l3_offset - ethernet_length;
+    std::uint8_t* out = packet.data + behind;
+    packet.data = out;
+    packet.length -= static_cast<std::uint32_t>(behind);
+    std::memcpy(out, &hop, 12);
+    return true;
+}
+
+template <typename Outer>
+[[nodiscard]] inline bool forward_ipip(const NextHop& hop, const OuterTemplate& outer,
+                                       const PacketMeta& meta, std::uint32_t flow_hash,
+                                       Packet& packet) noexcept {
+    constexpr std::uint32_t front = ethernet_length + sizeof(Outer);
+    const std::uint32_t total = meta.ip_length + std::uint32_t{sizeof(Outer)};
+    const std::uint32_t traffic_class = meta.traffic_class;
+    const std::ptrdiff_t move = std::ptrdiff_t{meta.l3_offset} - front;
+    if (total > hop.plain_mtu) [[unlikely]]
+        return false;
+    if (move + packet.headroom < 0) [[unlikely]]
+        return false;
+    std::uint8_t* out = packet.data + move;
+    packet.data = out;
+    packet.length = total + std::uint32_t{ethernet_length};
+    // One store of 16 bytes; what follows the addresses is written over.
+    std::memcpy(out, &hop, 16);
+    const be16 ether_type =
+        be16::from_host(sizeof(Outer) == sizeof(Ipv4Header) ? ether_type_ipv4 : ether_type_ipv6);
+    std::memcpy(out + 12, &ether_type, sizeof ether_type);
+    write_outer_as<Outer>(out + ethernet_length, outer, total, traffic_class, flow_hash);
+    return true;
+}
+
+}  // namespace plain
+
+inline Verdict forward(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
+                       std::uint64_t flow_hash, Packet& packet) noexcept {
+    static_assert(offsetof(NextHop, destination) == 0 && offsetof(NextHop, source) == 6);
+    if (backend.next_hop != invalid_next_hop) [[likely]] {
+        const NextHop& hop = tables.next_hops[index(backend.next_hop)];
+        const auto hash = static_cast<std::uint32_t>(flow_hash);
+        const std::uint32_t outer_length = backend.outer.length;
+        bool sent;
+        if (outer_length == sizeof(Ipv4Header))
+            sent = plain::forward_ipip<Ipv4Header>(hop, backend.outer, meta, hash, packet);
+        else if (outer_length == 0)
+            sent = plain::forward_dsr(hop, meta, packet);
+        else
+            sent = plain::forward_ipip<Ipv6Header>(hop, backend.outer, meta, hash, packet);
+        if (sent) [[likely]]
+            return Verdict::sent(hop.port);
     }
-    return Verdict::sent(hop.port);
+    return forward_any(tables, backend, meta, flow_hash, packet);
 }
 
 }  // namespace weir

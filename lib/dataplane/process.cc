@@ -106,7 +106,7 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
         backend = choice.backend;
     }
     const Verdict verdict = forward(burst.tables, *backend, flow.meta, flow.name.hash(), packet);
-    if (verdict.action == Action::send) [[likely]]
+    if (verdict.is_sent()) [[likely]]
         count(flow, backend->id, run);
     return verdict;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -78,12 +79,31 @@ struct alignas(4) Verdict {
     PortId port{};                                 // send: egress; punt: the port it came from
 
     static constexpr Verdict dropped(DropReason why) noexcept {
-        return {Action::drop, why, {}, {}};
+        return of(Action::drop, why, {}, {});
     }
-    static constexpr Verdict sent(PortId out) noexcept { return {Action::send, {}, {}, out}; }
+    static constexpr Verdict sent(PortId out) noexcept { return of(Action::send, {}, {}, out); }
     static constexpr Verdict punted(PuntClass to, PortId from) noexcept {
-        return {Action::punt, {}, to, from};
+        return of(Action::punt, {}, to, from);
     }
+
+    [[nodiscard]] constexpr bool is_sent() const noexcept {
+        return static_cast<Action>(std::bit_cast<std::uint32_t>(*this) & 0xff) == Action::send;
+    }
+
+private:
+    // By way of one word: compilers would store four bytes one by one.
+    static constexpr Verdict of(Action action, DropReason reason, PuntClass punt_class,
+                                PortId port) noexcept;
 };
+
+constexpr Verdict Verdict::of(Action action, DropReason reason, PuntClass punt_class,
+                              PortId port) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    const auto byte = [](auto value, unsigned at) {
+        return std::uint32_t{static_cast<std::uint8_t>(value)} << 8 * at;
+    };
+    return std::bit_cast<Verdict>(byte(action, 0) | byte(reason, 1) | byte(punt_class, 2) |
+                                  byte(port, 3));
+}
 
 }  // namespace weir

@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::uint8_t outer_ttl = 64;
 constexpr std::uint16_t dont_fragment_bit = 0x4000;
+// IANA protocol numbers of a whole IP packet as payload (RFC 2003, RFC 4213).
+constexpr std::uint8_t proto_ipv4 = 4, proto_ipv6 = 41;
+
 be32 load32(const std::uint8_t* at) noexcept {
     be32 value;
     std::memcpy(&value, at, sizeof value);
@@ -27,17 +30,21 @@ void store32(std::uint8_t* at, std::uint32_t host) noexcept {
 
 }  // namespace
 
-OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backend) noexcept {
+OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backend,
+                                  Family inner) noexcept {
     OuterTemplate outer;
     if (source.address.family != backend.family) return outer;
     const unsigned host_bits = backend.bits() - std::min<unsigned>(source.length, backend.bits());
     outer.entropy_bits = static_cast<std::uint8_t>(std::min(host_bits, 32u));
+    outer.entropy_mask = static_cast<std::uint32_t>((std::uint64_t{1} << outer.entropy_bits) - 1);
+    const std::uint8_t protocol = inner == Family::v4 ? proto_ipv4 : proto_ipv6;
     std::size_t entropy_at = outer_v4_entropy_at;
     if (backend.family == Family::v4) {
         Ipv4Header ip{};
         ip.version_ihl = 0x45;
         ip.fragment = be16::from_host(dont_fragment_bit);
         ip.ttl = outer_ttl;
+        ip.protocol = protocol;
         std::copy_n(source.address.bytes.begin(), 4, ip.source.begin());
         std::copy_n(backend.bytes.begin(), 4, ip.destination.begin());
         outer.length = sizeof ip;
@@ -46,7 +53,7 @@ OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backe
         entropy_at = outer_v6_entropy_at;
         const Ipv6Header ip{.version_class_label = be32::from_host(6u << 28),
                             .payload_length = {},
-                            .next_header = 0,
+                            .next_header = protocol,
                             .hop_limit = outer_ttl,
                             .source = source.address.bytes,
                             .destination = backend.bytes};
@@ -54,9 +61,11 @@ OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backe
         std::memcpy(outer.bytes.data(), &ip, sizeof ip);
     }
     std::uint8_t* varying = outer.bytes.data() + entropy_at;
-    store32(varying, load32(varying).host() & ~outer_entropy_mask(outer.entropy_bits));
-    if (backend.family == Family::v4)
-        outer.checksum_seed = __builtin_bswap16(checksum_sum({outer.bytes.data(), outer.length}));
+    store32(varying, load32(varying).host() & ~outer.entropy_mask);
+    if (backend.family == Family::v4) {
+        outer.checksum_seed = checksum_sum({outer.bytes.data(), outer.length});
+        std::fill_n(outer.bytes.begin() + offsetof(Ipv4Header, checksum), 2, std::uint8_t{0xff});
+    }
     return outer;
 }
 

@@ -99,7 +99,7 @@ void check_swapped(const Parsed& parsed, const Input& input) {
 void check_tunnel(const Parsed& parsed, const Input& input, Family outer_family) {
     const bool four = outer_family == Family::v4;
     const IpPrefix source{{{198, 18, 64}, outer_family}, static_cast<std::uint8_t>(four ? 24 : 64)};
-    const OuterTemplate outer = make_outer_template(source, {{10, 2}, outer_family});
+    const OuterTemplate outer = make_outer_template(source, {{10, 2}, outer_family}, parsed.family);
     const std::uint32_t total = std::uint32_t{parsed.ip_length} + outer.length;
     if (total > 0xffff) return;
     const std::size_t inner_here =
@@ -107,8 +107,8 @@ void check_tunnel(const Parsed& parsed, const Input& input, Family outer_family)
     std::vector<std::uint8_t> frame(ethernet_length + outer.length + inner_here);
     frame[12] = four ? 0x08 : 0x86;
     frame[13] = four ? 0x00 : 0xdd;
-    write_outer(frame.data() + ethernet_length, outer, parsed.ip_length, parsed.family,
-                parsed.traffic_class, total * 2654435761u);
+    write_outer(frame.data() + ethernet_length, outer, parsed.ip_length, parsed.traffic_class,
+                total * 2654435761u);
     std::copy_n(input.frame.begin() + parsed.l3_offset, inner_here,
                 frame.begin() + ethernet_length + outer.length);
     const auto frame_length = static_cast<std::uint32_t>(ethernet_length + total);

@@ -68,7 +68,7 @@ inline World world_of(Config config, std::uint64_t generation = 1) {
 
 inline bool same(const OuterTemplate& a, const OuterTemplate& b) {
     return a.bytes == b.bytes && a.length == b.length && a.entropy_bits == b.entropy_bits &&
-           a.checksum_seed == b.checksum_seed;
+           a.entropy_mask == b.entropy_mask && a.checksum_seed == b.checksum_seed;
 }
 
 inline bool same(const BackendEntry& a, const BackendEntry& b) {
@@ -132,7 +132,7 @@ inline bool same(const Tables& a, const Tables& b, const Config& config) {
         return false;
     if (!std::ranges::equal(a.next_hops, b.next_hops, [](const NextHop& x, const NextHop& y) {
             return x.destination == y.destination && x.source == y.source && x.port == y.port &&
-                   x.resolved == y.resolved;
+                   x.plain_mtu == y.plain_mtu && x.resolved == y.resolved;
         }))
         return false;
     if (!std::ranges::equal(a.ports, b.ports, [](const PortTable& x, const PortTable& y) {

@@ -278,6 +278,25 @@ TEST_CASE("compile: neighbours make next hops, static ones first", "[control]") 
     CHECK_FALSE(instance.tables().ports[1].has_tap);
 }
 
+TEST_CASE("compile: a next hop says what goes without another look", "[control]") {
+    for (const std::uint16_t vlan : {std::uint16_t{0}, std::uint16_t{7}}) {
+        Config config = web(1);
+        config.ports[1].vlan = vlan;
+        Instance instance(config);
+        const auto hop = [&] {
+            return instance.tables().next_hops.at(index(instance.service(0).seats[0].next_hop));
+        };
+        CHECK(hop().plain_mtu == 0);
+        instance.world.neighbors[{PortId{1}, ip("10.0.10.10")}] = mac(0x77);
+        instance.compile();
+        CHECK(hop().plain_mtu == (vlan == 0 ? 9000 : 0));
+        instance.world.neighbors.clear();
+        instance.compile();
+        CHECK(hop().plain_mtu == 0);
+        CHECK_FALSE(hop().resolved);
+    }
+}
+
 TEST_CASE("compile: the index knows own addresses and what is probed", "[control]") {
     Config config = web(2);
     config.services.push_back(service("plain", 11, 1));

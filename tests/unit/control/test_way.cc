@@ -13,6 +13,11 @@ BackendConfig at(std::string_view address) {
     return {"b", ip(address), 100, BackendState::active};
 }
 
+// A service of an IPv4 VIP.
+ServiceConfig in(Forward forward) {
+    return service("web", 10, 0, forward);
+}
+
 }  // namespace
 
 TEST_CASE("way: the narrowest network of a port, else the first gateway of the family",
@@ -20,7 +25,7 @@ TEST_CASE("way: the narrowest network of a port, else the first gateway of the f
     Config config = two_ports();
     config.ports[0].addresses.push_back(prefix("10.0.128.1/17"));
     const auto hop = [&](std::string_view address) {
-        const auto way = way_of(config, Forward::ipip, at(address));
+        const auto way = way_of(config, in(Forward::ipip), at(address));
         REQUIRE(way.has_value());
         return way->next_hop;
     };
@@ -30,47 +35,50 @@ TEST_CASE("way: the narrowest network of a port, else the first gateway of the f
     CHECK(hop("fd00:5::99") == Registry::NextHopKey{PortId{1}, ip("fd00:5::99")});
     CHECK(hop("2001:db8:2::1") == Registry::NextHopKey{PortId{0}, ip("2001:db8:1::1")});
     config.ports[0].gateways.pop_back();
-    CHECK_FALSE(way_of(config, Forward::ipip, at("2001:db8:2::1")).has_value());
+    CHECK_FALSE(way_of(config, in(Forward::ipip), at("2001:db8:2::1")).has_value());
 }
 
 TEST_CASE("way: dsr-l2 has no outer header and never crosses a gateway", "[control]") {
     const Config config = two_ports();
-    const auto way = way_of(config, Forward::dsr_l2, at("10.0.1.11"));
+    const auto way = way_of(config, in(Forward::dsr_l2), at("10.0.1.11"));
     REQUIRE(way.has_value());
     CHECK(way->outer.length == 0);
-    CHECK_FALSE(way_of(config, Forward::dsr_l2, at("192.0.2.1")).has_value());
+    CHECK_FALSE(way_of(config, in(Forward::dsr_l2), at("192.0.2.1")).has_value());
 }
 
 TEST_CASE("way: the outer source is tunnel_source, else the own address without variation",
           "[control]") {
     Config config = two_ports();
     const auto outer = [&](std::string_view address) {
-        const auto way = way_of(config, Forward::ipip, at(address));
+        const auto way = way_of(config, in(Forward::ipip), at(address));
         REQUIRE(way.has_value());
         return way->outer;
     };
-    CHECK(same(outer("10.0.1.11"), make_outer_template(prefix("10.0.0.5/32"), ip("10.0.1.11"))));
-    CHECK(
-        same(outer("fd00:5::13"), make_outer_template(prefix("fd00:5::5/128"), ip("fd00:5::13"))));
+    CHECK(same(outer("10.0.1.11"),
+               make_outer_template(prefix("10.0.0.5/32"), ip("10.0.1.11"), Family::v4)));
+    CHECK(same(outer("fd00:5::13"),
+               make_outer_template(prefix("fd00:5::5/128"), ip("fd00:5::13"), Family::v4)));
     CHECK(outer("10.0.1.11").entropy_bits == 0);
 
     config.ports[0].tunnel_source = {prefix("198.18.0.0/24")};  // of the other port
     CHECK(outer("10.0.1.11").entropy_bits == 0);
     config.ports[1].tunnel_source = {prefix("198.18.64.0/24"), prefix("2001:db8:1:ffff::/64")};
-    CHECK(same(outer("10.0.1.11"), make_outer_template(prefix("198.18.64.0/24"), ip("10.0.1.11"))));
+    CHECK(same(outer("10.0.1.11"),
+               make_outer_template(prefix("198.18.64.0/24"), ip("10.0.1.11"), Family::v4)));
     CHECK(same(outer("fd00:5::13"),
-               make_outer_template(prefix("2001:db8:1:ffff::/64"), ip("fd00:5::13"))));
+               make_outer_template(prefix("2001:db8:1:ffff::/64"), ip("fd00:5::13"), Family::v4)));
     CHECK(outer("10.0.1.11").entropy_bits == 8);
     // Behind the gateway of wan0: its source, towards the backend.
-    CHECK(same(outer("192.0.2.1"), make_outer_template(prefix("198.18.0.0/24"), ip("192.0.2.1"))));
+    CHECK(same(outer("192.0.2.1"),
+               make_outer_template(prefix("198.18.0.0/24"), ip("192.0.2.1"), Family::v4)));
 }
 
 TEST_CASE("way: a tunnel without any source has no route", "[control]") {
     Config config = two_ports();
     config.ports[0].addresses = {prefix("198.51.100.5/24")};  // still has an IPv6 gateway
-    CHECK_FALSE(way_of(config, Forward::ipip, at("2001:db8:2::1")).has_value());
+    CHECK_FALSE(way_of(config, in(Forward::ipip), at("2001:db8:2::1")).has_value());
     config.ports[0].tunnel_source = {prefix("2001:db8:9::/64")};
-    CHECK(way_of(config, Forward::ipip, at("2001:db8:2::1")).has_value());
+    CHECK(way_of(config, in(Forward::ipip), at("2001:db8:2::1")).has_value());
 }
 
 TEST_CASE("way: own address towards a next hop", "[control]") {

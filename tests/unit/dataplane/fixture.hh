@@ -24,29 +24,26 @@ struct World1 {
         service->key = {*parse_ip("203.0.113.10"), ServiceProtocol::tcp, 80, 80};
         service->forward = forward;
         service->name = "web";
+        PortTable port;
+        port.mac.bytes = port_mac;
+        port.has_tap = true;
+        tables.ports.push_back(port);
         for (std::size_t i = 0; i < backends; ++i) {
             BackendEntry entry;
             const auto address = *parse_ip("10.0.0." + std::to_string(11 + i));
             if (forward == Forward::ipip)
-                entry.outer = make_outer_template({*parse_ip("10.0.0.5"), 32}, address);
+                entry.outer = make_outer_template({*parse_ip("10.0.0.5"), 32}, address, Family::v4);
             entry.id = BackendId{static_cast<std::uint32_t>(100 + i)};
             entry.next_hop = NextHopId{static_cast<std::uint32_t>(i)};
             entry.service = service->id;
             entry.keeps_flows = true;
             service->seats.push_back(entry);
-            NextHop hop;
-            hop.destination.bytes = {2, 0, 0, 0, 1, static_cast<std::uint8_t>(11 + i)};
-            hop.source.bytes = port_mac;
-            hop.resolved = true;
-            tables.next_hops.push_back(hop);
+            const MacAddress mac{{2, 0, 0, 0, 1, static_cast<std::uint8_t>(11 + i)}};
+            tables.next_hops.push_back(make_next_hop(PortId{0}, tables.ports[0], &mac));
         }
         service->live.assign(backends, true);
         for (std::size_t slot = 0; slot < slots; ++slot)
             service->slots.push_back(static_cast<Seat>(slot % backends));
-        PortTable port;
-        port.mac.bytes = port_mac;
-        port.has_tap = true;
-        tables.ports.push_back(port);
         tables.hash_seed = 0x5765697200000001;
         rebuild();
     }

@@ -12,7 +12,7 @@ using namespace weir::test;
 
 TEST_CASE("a backend without a resolved neighbour drops as no_neighbor", "[dataplane]") {
     World1 world(1);
-    world.tables.next_hops[0].resolved = false;
+    world.tables.next_hops[0] = make_next_hop(PortId{0}, world.tables.ports[0], nullptr);
     Worker1 worker;
     const Bytes frame = client_frame(1234);
     const Verdict verdict = worker.run(world.tables, frame);
@@ -20,6 +20,18 @@ TEST_CASE("a backend without a resolved neighbour drops as no_neighbor", "[datap
     CHECK(verdict.reason == DropReason::no_neighbor);
     CHECK(worker.sent == frame);
     CHECK(worker.traffic->backends[100].packets.read() == 0);
+}
+
+TEST_CASE("packets go once the neighbour is resolved", "[dataplane]") {
+    World1 world(1);
+    const NextHop known = world.tables.next_hops[0];
+    world.tables.next_hops[0] = make_next_hop(PortId{0}, world.tables.ports[0], nullptr);
+    Worker1 worker;
+    CHECK(worker.run(world.tables, client_frame(1234)).reason == DropReason::no_neighbor);
+    Tables next = world.tables;
+    next.next_hops[0] = known;
+    CHECK(worker.run(next, client_frame(1234)).action == Action::send);
+    CHECK(worker.run(world.tables, client_frame(1234)).reason == DropReason::no_neighbor);
 }
 
 TEST_CASE("a backend without an egress port drops as no_route", "[dataplane]") {

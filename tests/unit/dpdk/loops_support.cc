@@ -157,6 +157,8 @@ std::unique_ptr<const Tables> make_tables(std::uint16_t lan_vlan) {
     auto service = std::make_shared<ServiceTable>();
     service->id = ServiceId{3};
     service->key = {*parse_ip("203.0.113.10"), ServiceProtocol::tcp, 80, 80};
+    tables->ports = {{.mac = {wan_mac}, .vlan = 0, .mtu = 1500, .has_tap = true},
+                     {.mac = {lan_mac}, .vlan = lan_vlan, .mtu = 1500, .has_tap = true}};
     for (std::uint32_t i = 0; i < 3; ++i) {
         BackendEntry entry;
         entry.id = BackendId{100 + i};
@@ -164,12 +166,8 @@ std::unique_ptr<const Tables> make_tables(std::uint16_t lan_vlan) {
         entry.service = service->id;
         entry.keeps_flows = true;
         service->seats.push_back(entry);
-        NextHop hop;
-        hop.destination.bytes = {2, 0, 0, 0, 1, static_cast<std::uint8_t>(11 + i)};
-        hop.source.bytes = lan_mac;
-        hop.port = PortId{1};
-        hop.resolved = true;
-        tables->next_hops.push_back(hop);
+        const MacAddress mac{{2, 0, 0, 0, 1, static_cast<std::uint8_t>(11 + i)}};
+        tables->next_hops.push_back(make_next_hop(PortId{1}, tables->ports[1], &mac));
     }
     service->live.assign(3, true);
     for (std::size_t slot = 0; slot < 251; ++slot)
@@ -178,8 +176,6 @@ std::unique_ptr<const Tables> make_tables(std::uint16_t lan_vlan) {
     for (const BackendEntry& entry : service->seats)
         tables->backends[index(entry.id)] = &entry;
     tables->services = {service};
-    tables->ports = {{.mac = {wan_mac}, .vlan = 0, .mtu = 1500, .has_tap = true},
-                     {.mac = {lan_mac}, .vlan = lan_vlan, .mtu = 1500, .has_tap = true}};
     const ServiceTable* pointer = service.get();
     const std::array own{*parse_ip("198.51.100.5"), *parse_ip("10.0.0.5")};
     const std::array probed{ProbeTarget{*parse_ip("10.0.0.11"), 8080}};

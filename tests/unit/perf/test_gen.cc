@@ -62,10 +62,10 @@ Expectation tunnel(bool v6) {
 // What a balancer makes of a packet in an ipip service.
 Bytes in_tunnel(const Bytes& packet, const ExpectedBackend& to, Family inner) {
     const auto source = to.address.family == Family::v4 ? "10.64.0.0/20" : "2001:db8:1:ffff::/100";
-    const OuterTemplate outer = make_outer_template(*parse_prefix(source), to.address);
+    const OuterTemplate outer = make_outer_template(*parse_prefix(source), to.address, inner);
     Bytes frame(packet.begin(), packet.begin() + 14);
     frame.resize(14u + outer.length);
-    write_outer(frame.data() + 14, outer, static_cast<std::uint16_t>(packet.size() - 14), inner, 0,
+    write_outer(frame.data() + 14, outer, static_cast<std::uint16_t>(packet.size() - 14), 0,
                 0x1234'5678);
     frame.insert(frame.end(), packet.begin() + 14, packet.end());
     frame[12] = to.address.family == Family::v4 ? 0x08 : 0x86;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/dataplane/forward.hh"
+
+namespace weir {
+namespace {
+
+// Destination, source, tag if there is one, and EtherType.
+void write_link_header(std::uint8_t* out, const NextHop& hop, std::uint16_t vlan,
+                       Family family) noexcept {
+    const be16 ether_type =
+        be16::from_host(family == Family::v4 ? ether_type_ipv4 : ether_type_ipv6);
+    auto& ethernet = *reinterpret_cast<EthernetHeader*>(out);
+    ethernet.destination = hop.destination.bytes;
+    ethernet.source = hop.source.bytes;
+    ethernet.ether_type = ether_type;
+    if (vlan == 0) return;
+    ethernet.ether_type = be16::from_host(ether_type_vlan);
+    auto& tag = *reinterpret_cast<VlanTag*>(out + ethernet_length);
+    tag.control = be16::from_host(vlan);
+    tag.ether_type = ether_type;
+}
+
+}  // namespace
+
+Verdict forward_any(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
+                    std::uint64_t flow_hash, Packet& packet) noexcept {
+    if (backend.next_hop == invalid_next_hop) return Verdict::dropped(DropReason::no_route);
+    const NextHop& hop = tables.next_hops[index(backend.next_hop)];
+    if (!hop.resolved) return Verdict::dropped(DropReason::no_neighbor);
+    const PortTable& port = tables.ports[index(hop.port)];
+    const std::uint32_t outer_length = backend.outer.length;
+    if (meta.ip_length + outer_length > port.mtu) return Verdict::dropped(DropReason::too_big);
+
+    const std::uint32_t link_length = ethernet_length + (port.vlan != 0 ? vlan_length : 0);
+    const std::uint32_t before = link_length + outer_length;  // the client's IP packet
+    const int front = static_cast<int>(before) - meta.l3_offset;
+    if (front > packet.headroom) return Verdict::dropped(DropReason::no_headroom);
+
+    packet.data -= front;
+    if (outer_length == 0) {
+        packet.length += static_cast<std::uint32_t>(front);
+        write_link_header(packet.data, hop, port.vlan, meta.family);
+    } else {
+        packet.length = before + meta.ip_length;
+        write_outer(packet.data + link_length, backend.outer, meta.ip_length, meta.traffic_class,
+                    static_cast<std::uint32_t>(flow_hash));
+        write_link_header(packet.data, hop, port.vlan,
+                          outer_length == sizeof(Ipv4Header) ? Family::v4 : Family::v6);
+    }
+    return Verdict::sent(hop.port);
+}
+
+}  // namespace weir
