@@ -9,6 +9,7 @@
 // thread may look up. Copies share all memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -74,6 +75,32 @@ public:
         return search(v6_, SingleV6{low, high, protocol, port});
     }
 
+    // What find_single() reads for IPv4, for a twin of it over many packets: slots of two words, a
+    // key and its hit, where `key * single_factor >> shift` is. A key: the destination, its port
+    // from bit 32 on, the protocol from bit 48 on. Where another key is found, ask find_single().
+    static constexpr std::uint64_t single_factor = 0x9e3779b97f4a7c15;
+    struct SinglesV4 {
+        const std::byte* slots;
+        unsigned shift;
+    };
+    // The same for IPv6: slots of four words, the destination's two, its port with the protocol
+    // from bit 16 on, and the hit; SingleV6::hash() says where.
+    static constexpr std::uint64_t second_factor = 0xd6e8feb86659fd93;
+    struct SinglesV6 {
+        const std::byte* slots;
+        unsigned shift;
+    };
+    [[nodiscard]] SinglesV6 singles_v6() const noexcept {
+        static_assert(offsetof(SingleV6, low) == 0 && offsetof(SingleV6, high) == 8);
+        static_assert(offsetof(SingleV6, rest) == 16 && offsetof(SingleV6, hit) == 24);
+        return {reinterpret_cast<const std::byte*>(v6_.slots), v6_.shift};
+    }
+    [[nodiscard]] SinglesV4 singles_v4() const noexcept {
+        static_assert(offsetof(SingleV4, key) == 0 && offsetof(SingleV4, hit) == 8);
+        static_assert(offsetof(ServiceHit, endpoint) == 4 && offsetof(ServiceHit, id) == 6);
+        return {reinterpret_cast<const std::byte*>(v4_.slots), v4_.shift};
+    }
+
     [[nodiscard]] bool is_probe_reply(const IpAddress& source,
                                       std::uint16_t source_port) const noexcept;
 
@@ -92,7 +119,7 @@ private:
             return key == other.key;
         }
         [[nodiscard]] bool empty() const noexcept { return key == 0; }
-        [[nodiscard]] std::uint64_t hash() const noexcept { return key * 0x9e3779b97f4a7c15; }
+        [[nodiscard]] std::uint64_t hash() const noexcept { return key * single_factor; }
     };
     static_assert(sizeof(SingleV4) == 16);
     struct SingleV6 {
@@ -110,8 +137,8 @@ private:
         }
         [[nodiscard]] bool empty() const noexcept { return rest == 0; }
         [[nodiscard]] std::uint64_t hash() const noexcept {
-            const std::uint64_t mixed = (low ^ rest << 32) * 0x9e3779b97f4a7c15;
-            return (mixed ^ (mixed >> 32) ^ high) * 0xd6e8feb86659fd93;
+            const std::uint64_t mixed = (low ^ rest << 32) * single_factor;
+            return (mixed ^ (mixed >> 32) ^ high) * second_factor;
         }
     };
     static_assert(sizeof(SingleV6) == 32);

@@ -1,130 +1,183 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/process.hh"
 
+#include <bit>
+
 #include "lib/dataplane/classify.hh"
 #include "lib/dataplane/forward.hh"
+#include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/plain.hh"
 
 namespace weir {
 
+Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
+                   Lanes lanes) noexcept
+    : flows_(flows),
+      counters_(counters),
+      traffic_(traffic),
+      lanes_(lanes == Lanes::where_available && lanes::available()) {}
+
 // Plain packets of a service with one port are most of them; receive_odd() decides about the
 // others.
 template <std::uint32_t at>
-[[gnu::always_inline]] inline void Pipeline::receive_at(const Tables& tables, const Packet& packet,
-                                                        Flow& flow, Verdict& verdict) noexcept {
-    PacketMeta& meta = flow.meta;
+[[gnu::always_inline]] inline bool Pipeline::receive_at(const Tables& tables, const Packet& packet,
+                                                        std::size_t i, Verdict& verdict) noexcept {
+    PacketMeta meta;
     if (read_plain<at>(packet, tables.ports[index(packet.port)], meta)) [[likely]] {
         const FlowWords words = flow_words(packet.data, meta);
         const auto v4 = [](std::uint64_t word) { return static_cast<std::uint32_t>(word); };
         const bool is_v4 = meta.family == Family::v4;
-        flow.service = is_v4 ? tables.index.find_single(v4(words.destination), meta.protocol,
-                                                        meta.destination_port)
-                             : tables.index.find_single(words.destination, words.destination_rest,
-                                                        meta.protocol, meta.destination_port);
-        if (flow.service) [[likely]] {
-            const auto endpoint = static_cast<std::uint16_t>(flow.service.endpoint);
+        const ServiceHit& service =
+            is_v4 ? tables.index.find_single(v4(words.destination), meta.protocol,
+                                             meta.destination_port)
+                  : tables.index.find_single(words.destination, words.destination_rest,
+                                             meta.protocol, meta.destination_port);
+        if (service) [[likely]] {
+            const auto endpoint = static_cast<std::uint16_t>(service.endpoint);
+            FlowName name;
             if (is_v4)
-                flows_.name(flow.name, v4(words.source), meta.source_port, endpoint);
+                flows_.name(name, v4(words.source), meta.source_port, endpoint);
             else
-                flows_.name(flow.name, {words.source, words.source_rest}, meta.source_port,
-                            endpoint);
-            flows_.prefetch(flow.name);
-            return;
+                flows_.name(name, {words.source, words.source_rest}, meta.source_port, endpoint);
+            flows_.prefetch(name);
+            burst_.set(i, meta, service, name);
+            return true;
         }
     }
-    receive_odd(tables, packet, flow, verdict);
+    return receive_odd(tables, packet, i, verdict);
 }
 
-[[gnu::noinline]] void Pipeline::receive_tagged(const Tables& tables, const Packet& packet,
-                                                Flow& flow, Verdict& verdict) noexcept {
-    receive_at<plain::tagged>(tables, packet, flow, verdict);
+[[gnu::noinline]] bool Pipeline::receive_tagged(const Tables& tables, const Packet& packet,
+                                                std::size_t i, Verdict& verdict) noexcept {
+    return receive_at<plain::tagged>(tables, packet, i, verdict);
 }
 
-[[gnu::noinline]] void Pipeline::receive_odd(const Tables& tables, const Packet& packet, Flow& flow,
-                                             Verdict& verdict) noexcept {
+[[gnu::noinline]] bool Pipeline::receive_odd(const Tables& tables, const Packet& packet,
+                                             std::size_t i, Verdict& verdict) noexcept {
     const Classified classified = classify(tables, packet);
     verdict = classified.verdict;
-    flow.service = {};
-    if (classified.service == nullptr) return;
+    if (classified.service == nullptr) return false;
     const ServiceTable& service = *classified.service;
-    flow.meta = meta_of(classified.parsed);
-    flow.service = {classified.place, service.endpoint(flow.meta.protocol),
-                    static_cast<std::uint16_t>(index(service.id))};
-    flow.name =
-        flows_.name(flow_words(packet.data, flow.meta),
-                    static_cast<std::uint16_t>(flow.service.endpoint), service.several_ports());
-    flows_.prefetch(flow.name);
+    const PacketMeta meta = meta_of(classified.parsed);
+    const ServiceHit hit{classified.place, service.endpoint(meta.protocol),
+                         static_cast<std::uint16_t>(index(service.id))};
+    const FlowName name =
+        flows_.name(flow_words(packet.data, meta), static_cast<std::uint16_t>(hit.endpoint),
+                    service.several_ports());
+    flows_.prefetch(name);
+    burst_.set(i, meta, hit, name);
+    return true;
 }
 
 void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
                        Tick now) noexcept {
-    Flow* const flows = burst_.data();
-    const std::size_t count = packets.size();
-
     // 1. What is it, and for which service? Lines of the connection table start to load.
-    for (std::size_t i = 0; i < count; ++i) {
-        if (tables.ports[index(packets[i].port)].vlan == 0) [[likely]]
-            receive_at<plain::untagged>(tables, packets[i], flows[i], verdicts[i]);
-        else
-            receive_tagged(tables, packets[i], flows[i], verdicts[i]);
+    lanes::Received plain;
+    if (lanes_ && !packets.empty()) plain = lanes::receive(tables, packets, flows_, burst_);
+    BurstMask flows = plain.narrow | plain.wide;
+    for (BurstMask rest = first_bits(packets.size()) & ~flows; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        const bool tagged = tables.ports[index(packets[i].port)].vlan != 0;
+        const bool is_flow = tagged
+                                 ? receive_tagged(tables, packets[i], i, verdicts[i])
+                                 : receive_at<plain::untagged>(tables, packets[i], i, verdicts[i]);
+        flows |= is_flow ? bit(i) : 0;
     }
-    // 2. Where its entry lies. Of a few the other line starts to load; they are served last.
-    const std::uint32_t changes = flows_.changes();
-    std::size_t open = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (!flows[i].service) continue;
-        const LinePlace place = flows_.look(flows[i].name);
-        flows[i].place = place;
-        open_[open] = static_cast<std::uint8_t>(i);
-        open += place.is_open() ? 1 : 0;
-    }
-    // 3. Backend, then bytes. A burst may hold several packets of a new flow: once there is a new
-    // entry, what was seen before is looked up again.
-    const Burst common{tables, now, Deadlines(tables.timeouts, now)};
+    // 2. and 3. For a group after the other: while one is served, lines of the next ones arrive.
+    const Common common{tables, now, Deadlines(tables.timeouts, now)};
     Run run;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (!flows[i].service || flows[i].place.is_open()) continue;
-        if (flows_.changes() != changes) [[unlikely]]
-            flows[i].place = flows_.find(flows[i].name);
-        verdicts[i] = serve(common, flows[i], packets[i], run);
-    }
-    for (std::size_t next = 0; next < open; ++next) {
-        const std::size_t i = open_[next];
-        flows[i].place = flows_.changes() == changes ? flows_.finish(flows[i].name, flows[i].place)
-                                                     : flows_.find(flows[i].name);
-        verdicts[i] = serve(common, flows[i], packets[i], run);
+    for (std::size_t first = 0; first < packets.size(); first += lanes::group_size) {
+        const BurstMask group = first_bits(lanes::group_size) << first;
+        serve_group(common, flows & group, {plain.narrow & group, plain.wide & group}, packets,
+                    verdicts, run);
     }
     count_service(run);
 }
 
-[[gnu::always_inline]] inline Verdict Pipeline::serve(const Burst& burst, const Flow& flow,
+[[gnu::always_inline]] inline void Pipeline::serve_group(const Common& common, BurstMask flows,
+                                                         const lanes::Received& plain,
+                                                         std::span<Packet> packets,
+                                                         std::span<Verdict> verdicts,
+                                                         Run& run) noexcept {
+    settled_ = (plain.narrow | plain.wide) != 0
+                   ? lanes::settle(flows_, burst_, plain, common.deadlines)
+                   : 0;
+    BurstMask open = 0;
+    for (BurstMask rest = flows & ~settled_; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        burst_.places[i] = flows_.look(burst_.name(i));
+        open |= burst_.places[i].is_open() ? bit(i) : 0;
+    }
+    inserted_ = 0;
+    moved_ = false;
+    // Those whose other line has only begun to load come last.
+    BurstMask rest = flows & ~open;
+    while (true) {
+        if (rest == 0) {
+            if (open == 0) return;
+            rest = open;
+            open = 0;
+        }
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        verdicts[i] = serve(common, i, packets[i], run);
+        rest &= rest - 1;
+    }
+}
+
+[[gnu::always_inline]] inline Verdict Pipeline::serve(const Common& common, std::size_t i,
                                                       Packet& packet, Run& run) noexcept {
-    const BackendEntry* backend = kept(burst, flow);
+    const BackendEntry* backend = nullptr;
+    if ((settled_ & bit(i)) != 0) [[likely]]
+        backend = named(common.tables, i, burst_.backends[i]);
+    if (backend == nullptr) backend = kept(common, i);
     if (backend == nullptr) [[unlikely]] {
-        const Choice choice = pick(burst, flow, packet);
+        const Choice choice = pick(common, i, packet);
         if (choice.backend == nullptr) return Verdict::dropped(choice.reason);
         backend = choice.backend;
     }
-    const Verdict verdict = forward(burst.tables, *backend, flow.meta, flow.name.hash(), packet);
+    const Verdict verdict =
+        forward(common.tables, *backend, burst_.meta(i), burst_.name(i).hash(), packet);
     if (verdict.is_sent()) [[likely]]
-        count(flow, backend->id, run);
+        count(i, backend->id, run);
     return verdict;
 }
 
-[[gnu::always_inline]] inline const BackendEntry* Pipeline::kept(const Burst& burst,
-                                                                 const Flow& flow) noexcept {
-    if (!flow.place) return nullptr;
-    const FlowEntry entry = flows_.entry(flow.name, flow.place);
+[[gnu::always_inline]] inline const BackendEntry* Pipeline::named(
+    const Tables& tables, std::size_t i, std::uint32_t backend) const noexcept {
+    const BackendEntry* entry =
+        tables.backend(BackendId{backend}, ServiceId{burst_.services[i].id});
+    return entry != nullptr && entry->keeps_flows ? entry : nullptr;
+}
+
+// Where the flow's entry is now, as earlier packets of the group may have added entries since it
+// was looked up, and moved others.
+[[gnu::always_inline]] inline LinePlace Pipeline::place_now(std::size_t i) const noexcept {
+    const LinePlace seen = burst_.places[i];
+    const bool settled = (settled_ & bit(i)) != 0;  // was not looked up
+    if (seen.is_open() || settled || moved_ || (!seen && (inserted_ & home_bit(i)) != 0))
+        [[unlikely]] {
+        const bool holds = !settled && !moved_ && (inserted_ & home_bit(i)) == 0;
+        return holds ? flows_.finish(burst_.name(i), seen) : flows_.find(burst_.name(i));
+    }
+    return seen;
+}
+
+[[gnu::always_inline]] inline const BackendEntry* Pipeline::kept(const Common& common,
+                                                                 std::size_t i) noexcept {
+    const LinePlace place = burst_.places[i] = place_now(i);
+    if (!place) return nullptr;
+    const FlowEntry entry = flows_.entry(burst_.name(i), place);
     const FlowState state = entry.state();
     const Expiry expiry = entry.expiry();
-    const Transition to = transition(state, flow.meta.tcp_flags);
-    if (burst.deadlines.is_past(expiry) || to.reopens()) return nullptr;
-    const BackendEntry* backend =
-        burst.tables.backend(BackendId{entry.backend()}, ServiceId{flow.service.id});
-    if (backend == nullptr || !backend->keeps_flows) return nullptr;
+    const Transition to = transition(state, burst_.tcp_flags[i]);
+    if (common.deadlines.is_past(expiry) || to.reopens()) return nullptr;
+    const BackendEntry* backend = named(common.tables, i, entry.backend());
+    if (backend == nullptr) return nullptr;
     const FlowState next = to.next();
-    if (next != state || burst.deadlines.is_due(state, expiry))
-        entry.set_time(next, burst.deadlines.next(next));
+    if (next != state || common.deadlines.is_due(state, expiry)) {
+        entry.set_time(next, common.deadlines.next(next));
+        if (next != state) unsettle(i);
+    }
     return backend;
 }
 
@@ -140,46 +193,51 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
 
 // For a flow that is new, expired or reopened, or whose backend went away. Only what becomes of
 // most new flows happens here, in a few registers.
-[[gnu::noinline]] Pipeline::Choice Pipeline::pick(const Burst& burst, const Flow& flow,
+[[gnu::noinline]] Pipeline::Choice Pipeline::pick(const Common& common, std::size_t i,
                                                   const Packet& packet) noexcept {
-    const Tables& tables = burst.tables;
-    const ServiceTable& service = *tables.services[flow.service.place];
-    const std::uint64_t hash = slot_hash(flow_words(packet.data, flow.meta), tables.hash_seed);
+    const Tables& tables = common.tables;
+    const ServiceTable& service = *tables.services[burst_.services[i].place];
+    const std::uint64_t hash = slot_hash(flow_words(packet.data, burst_.meta(i)), tables.hash_seed);
     const Seat seat = maglev_lookup(service.slots, hash);
     if (seat == no_seat) [[unlikely]]
         return {nullptr, DropReason::no_backend};
     const BackendEntry& backend = service.seats[seat];
-    if (flow.place) [[unlikely]]
-        return pick_again(burst, flow, backend);
-    if (!flows_.insert_at_home(flow.name, first_value(burst, flow, backend))) {
-        if (!flows_.is_full_for(flow.name, burst.now)) return pick_elsewhere(burst, flow, backend);
+    if (burst_.places[i]) [[unlikely]]
+        return pick_again(common, i, backend);
+    const FlowName name = burst_.name(i);
+    if (!flows_.insert_at_home(name, first_value(common, i, backend))) {
+        if (!flows_.is_full_for(name, common.now)) return pick_elsewhere(common, i, backend);
         return untracked(tables, backend);
     }
+    inserted_ |= home_bit(i);
     remember(backend);
     return {&backend, {}};
 }
 
 [[gnu::always_inline]] inline FlowValue Pipeline::first_value(
-    const Burst& burst, const Flow& flow, const BackendEntry& backend) noexcept {
-    const FlowState first = first_state(flow.meta.protocol);
-    return {index(backend.id), first, burst.deadlines.first(first)};
+    const Common& common, std::size_t i, const BackendEntry& backend) const noexcept {
+    const FlowState first = first_state(burst_.protocols[i]);
+    return {index(backend.id), first, common.deadlines.first(first)};
 }
 
-[[gnu::noinline]] Pipeline::Choice Pipeline::pick_again(const Burst& burst, const Flow& flow,
+[[gnu::noinline]] Pipeline::Choice Pipeline::pick_again(const Common& common, std::size_t i,
                                                         const BackendEntry& backend) noexcept {
-    const FlowEntry entry = flows_.entry(flow.name, flow.place);
+    const FlowEntry entry = flows_.entry(burst_.name(i), burst_.places[i]);
     forget(entry.backend());
-    entry.set(first_value(burst, flow, backend));
+    entry.set(first_value(common, i, backend));
+    unsettle(i);
     remember(backend);
     return {&backend, {}};
 }
 
-[[gnu::noinline]] Pipeline::Choice Pipeline::pick_elsewhere(const Burst& burst, const Flow& flow,
+[[gnu::noinline]] Pipeline::Choice Pipeline::pick_elsewhere(const Common& common, std::size_t i,
                                                             const BackendEntry& backend) noexcept {
     const FlowTable::Inserted inserted =
-        flows_.insert(flow.name, first_value(burst, flow, backend), burst.now);
-    if (!inserted.done) return untracked(burst.tables, backend);
+        flows_.insert(burst_.name(i), first_value(common, i, backend), common.now);
+    if (!inserted.done) return untracked(common.tables, backend);
     if (inserted.replaced) forget(inserted.old_backend);
+    inserted_ |= home_bit(i);
+    moved_ = moved_ || inserted.moved;
     remember(backend);
     return {&backend, {}};
 }
@@ -190,18 +248,27 @@ Pipeline::Choice Pipeline::untracked(const Tables& tables, const BackendEntry& b
     return {&backend, {}};
 }
 
+// Backend or state of packet `i`'s flow changed: its later packets look at the entry again.
+[[gnu::noinline]] void Pipeline::unsettle(std::size_t i) noexcept {
+    for (BurstMask rest = settled_ & ~first_bits(i + 1); rest != 0; rest &= rest - 1) {
+        const auto other = static_cast<std::size_t>(std::countr_zero(rest));
+        if (burst_.same_flow(i, other)) burst_.backends[other] = index(invalid_backend);
+    }
+}
+
 // A service's packets often follow each other; their sum is one write.
-[[gnu::always_inline]] inline void Pipeline::count(const Flow& flow, BackendId backend,
+[[gnu::always_inline]] inline void Pipeline::count(std::size_t i, BackendId backend,
                                                    Run& run) noexcept {
-    if (flow.service.id != run.service) [[unlikely]] {
+    const ServiceHit& service = burst_.services[i];
+    if (service.id != run.service) [[unlikely]] {
         count_service(run);
-        run.service = flow.service.id;
+        run.service = service.id;
     }
     ++run.packets;
-    run.bytes += flow.meta.ip_length;
+    run.bytes += burst_.ip_lengths[i];
     TrafficCounters& traffic = traffic_.backends[index(backend)];
     traffic.packets.add(1);
-    traffic.bytes.add(flow.meta.ip_length);
+    traffic.bytes.add(burst_.ip_lengths[i]);
 }
 
 [[gnu::always_inline]] inline void Pipeline::count_service(Run& run) noexcept {

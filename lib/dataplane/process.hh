@@ -5,15 +5,17 @@
 //   read -> service -> flow -> (miss: slot of the service's table, insert) -> next hop -> rewrite
 //
 // Stages run over the whole burst one after the other, so that the cache misses of its packets
-// overlap. dsr-l2 and ipip leave every byte from the client's IP header on unchanged.
+// overlap. The first ones take sixteen packets at once where the CPU can (lanes.hh). dsr-l2 and
+// ipip leave every byte from the client's IP header on unchanged.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 
 #include "lib/balance/tables.hh"
 #include "lib/dataplane/counters.hh"
+#include "lib/dataplane/flow_burst.hh"
+#include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/packet_meta.hh"
 #include "lib/dataplane/verdict.hh"
@@ -25,9 +27,11 @@ namespace weir {
 // One per worker; used by that worker's thread alone.
 class Pipeline {
 public:
+    // Whether the stages of lanes.hh are used: where they can be, or never.
+    enum class Lanes : std::uint8_t { where_available, never };
     // All three must outlive the pipeline.
-    Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic) noexcept
-        : flows_(flows), counters_(counters), traffic_(traffic) {}
+    Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
+             Lanes lanes = Lanes::where_available) noexcept;
 
     // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send in
     // place. Reads and writes the first line of each, and the line before it: who calls has asked
@@ -40,18 +44,12 @@ public:
     void sweep(std::uint32_t lines, Tick now) noexcept;
 
 private:
-    struct Flow {            // a packet of the burst on its way through the stages
-        ServiceHit service;  // none: decided already
-        PacketMeta meta;
-        LinePlace place;  // of `name`
-        FlowName name;
-    };
     struct Choice {  // backend == nullptr: dropped for `reason`
         const BackendEntry* backend = nullptr;
         DropReason reason = DropReason::no_backend;
     };
     // What the stages of one burst have in common.
-    struct Burst {
+    struct Common {
         const Tables& tables;
         Tick now;
         Deadlines deadlines;
@@ -62,30 +60,43 @@ private:
         std::uint64_t bytes = 0;
     };
 
-    // Fills `flow` and starts to load its line; or sets `verdict`, and flow.service to none.
-    // `at`: where the IP header of a plain frame of this port lies.
+    // 1. The packet's flow becomes the burst's i-th, and its line starts to load; or `verdict` is
+    // set, and the answer is false. `at`: where the IP header of a plain frame of this port lies.
     template <std::uint32_t at>
-    void receive_at(const Tables& tables, const Packet& packet, Flow& flow,
+    bool receive_at(const Tables& tables, const Packet& packet, std::size_t i,
                     Verdict& verdict) noexcept;
-    void receive_tagged(const Tables& tables, const Packet& packet, Flow& flow,
+    bool receive_tagged(const Tables& tables, const Packet& packet, std::size_t i,
                         Verdict& verdict) noexcept;
-    void receive_odd(const Tables& tables, const Packet& packet, Flow& flow,
+    bool receive_odd(const Tables& tables, const Packet& packet, std::size_t i,
                      Verdict& verdict) noexcept;
-    Verdict serve(const Burst& burst, const Flow& flow, Packet& packet, Run& run) noexcept;
+    // For the packets of `flows`, a group: 2. where their entries lie, then 3. backend and bytes.
+    // `plain`: those of lanes::receive().
+    void serve_group(const Common& common, BurstMask flows, const lanes::Received& plain,
+                     std::span<Packet> packets, std::span<Verdict> verdicts, Run& run) noexcept;
+    Verdict serve(const Common& common, std::size_t i, Packet& packet, Run& run) noexcept;
+    // The entry of backend number `backend`, unless it is gone or takes no packets of old flows.
+    const BackendEntry* named(const Tables& tables, std::size_t i,
+                              std::uint32_t backend) const noexcept;
+    LinePlace place_now(std::size_t i) const noexcept;
     // The flow's backend while it may keep it; otherwise nullptr.
-    const BackendEntry* kept(const Burst& burst, const Flow& flow) noexcept;
+    const BackendEntry* kept(const Common& common, std::size_t i) noexcept;
     // One picked by the service's table.
-    Choice pick(const Burst& burst, const Flow& flow, const Packet& packet) noexcept;
+    Choice pick(const Common& common, std::size_t i, const Packet& packet) noexcept;
     // What the entry of a flow says when it gets a backend.
-    static FlowValue first_value(const Burst& burst, const Flow& flow,
-                                 const BackendEntry& backend) noexcept;
+    FlowValue first_value(const Common& common, std::size_t i,
+                          const BackendEntry& backend) const noexcept;
     // The flow's old entry names `backend` now; or a new one does that does not simply go to its
     // home; or there is no room for one.
-    Choice pick_again(const Burst& burst, const Flow& flow, const BackendEntry& backend) noexcept;
-    Choice pick_elsewhere(const Burst& burst, const Flow& flow,
+    Choice pick_again(const Common& common, std::size_t i, const BackendEntry& backend) noexcept;
+    Choice pick_elsewhere(const Common& common, std::size_t i,
                           const BackendEntry& backend) noexcept;
     Choice untracked(const Tables& tables, const BackendEntry& backend) noexcept;
-    void count(const Flow& flow, BackendId backend, Run& run) noexcept;
+    void unsettle(std::size_t i) noexcept;
+    // In inserted_: one of 64 for the flow's home line.
+    [[nodiscard]] BurstMask home_bit(std::size_t i) const noexcept {
+        return bit(burst_.homes[i] % 64);
+    }
+    void count(std::size_t i, BackendId backend, Run& run) noexcept;
     void count_service(Run& run) noexcept;
     // An entry names `backend` now; forget(): it does no longer.
     void remember(const BackendEntry& backend) noexcept;
@@ -94,9 +105,13 @@ private:
     FlowTable& flows_;
     LcoreCounters& counters_;
     WorkerTraffic& traffic_;
-    // Members and not locals: their constructors would clear all of it for each burst.
-    std::array<Flow, max_burst> burst_{};
-    std::array<std::uint8_t, max_burst> open_{};
+    const bool lanes_;
+    // A member and not a local: it is read again by the next stage, and never cleared.
+    FlowBurst burst_;
+    // Of this group: flows whose entry need not be looked at; home lines of those that are new; and
+    // whether places that were looked up before may not hold any more.
+    BurstMask settled_ = 0, inserted_ = 0;
+    bool moved_ = false;
 };
 
 }  // namespace weir

@@ -40,6 +40,11 @@ public:
         return Expiry{(earliest_[i] + slack_[i]) & expiry_mask};
     }
 
+    // What the above compare with, by state: units of Expiry.
+    using ByState = std::array<std::uint32_t, 4>;
+    [[nodiscard]] const ByState& earliest() const noexcept { return earliest_; }
+    [[nodiscard]] const ByState& slack() const noexcept { return slack_; }
+
 private:
     static constexpr std::size_t states = 4;
     static constexpr unsigned slack_shift = 6;
@@ -47,7 +52,7 @@ private:
                   1u << (expiry_bits - 1 + expiry_unit_shift));
 
     Tick now_;
-    std::array<std::uint32_t, states> earliest_, slack_;  // units of Expiry
+    ByState earliest_, slack_;
 };
 
 }  // namespace weir

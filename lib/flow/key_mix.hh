@@ -47,6 +47,12 @@ public:
         return (mixed ^ mixed >> 32) * inverse_[0] ^ add_[0];
     }
 
+    // What mix() and tweak() are made of, for twins of them over many words.
+    static constexpr std::size_t rounds = 3;
+    [[nodiscard]] std::uint64_t add(std::size_t round) const noexcept { return add_[round]; }
+    [[nodiscard]] std::uint64_t tweak_word(std::size_t i) const noexcept { return tweak_[i]; }
+    [[nodiscard]] std::uint64_t factor(std::size_t round) const noexcept { return factor_[round]; }
+
     // A keyed hash of two words, for keys of more than 64 bits: mix(rest ^ tweak(a, b)) depends on
     // all of the key, and is a permutation of `rest` for every a and b.
     [[nodiscard]] std::uint64_t tweak(std::uint64_t a, std::uint64_t b) const noexcept {
@@ -54,8 +60,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t rounds = 3;
-
     // Newton's iteration doubles the correct low bits: 3 (odd * odd == 1 mod 8), 6, 12, .. 96.
     [[nodiscard]] static constexpr std::uint64_t inverse(std::uint64_t odd) noexcept {
         std::uint64_t result = odd;

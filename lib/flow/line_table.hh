@@ -61,6 +61,10 @@ public:
     using Key = typename Format::Key;
     using Name = LineName<Format>;
     static constexpr std::uint32_t max_entries = 1u << 28;
+    struct alignas(64) Bucket {
+        FlowLine line;
+        [[no_unique_address]] typename Format::Companion companion;
+    };
 
     // Bytes of the region for `entries` (1 .. 2^28) flows; 0 when out of range. Also the validator.
     [[nodiscard]] static std::size_t footprint(std::uint32_t entries) noexcept;
@@ -103,6 +107,21 @@ public:
     // Removes an entry, live or expired.
     void erase(LinePlace place) noexcept;
 
+    // What name() and find() read, for a twin of them over many keys.
+    struct Lines {
+        const Bucket* buckets;
+        std::uint32_t count;
+        std::uint64_t stride;
+        const KeyMix& mix;
+        [[nodiscard]] const FlowLine& line(std::uint32_t at) const noexcept {
+            return buckets[at].line;
+        }
+        [[nodiscard]] const auto& companion(std::uint32_t at) const noexcept {
+            return buckets[at].companion;
+        }
+    };
+    [[nodiscard]] Lines all_lines() const noexcept { return {buckets_, lines_, stride_, mix_}; }
+
     [[nodiscard]] FlowLine& line(LinePlace at) const noexcept { return buckets_[at.line()].line; }
     [[nodiscard]] std::uint32_t backend(LinePlace at) const noexcept {
         return line(at).backend(at.slot());
@@ -137,10 +156,6 @@ public:
     [[nodiscard]] std::uint32_t lines() const noexcept { return lines_; }
 
 private:
-    struct alignas(64) Bucket {
-        FlowLine line;
-        [[no_unique_address]] typename Format::Companion companion;
-    };
     struct Header {
         std::uint64_t magic;
         std::uint32_t entries, lines;

@@ -155,6 +155,10 @@ public:
         return removed;
     }
 
+    // What lookups of IPv4 and of IPv6 clients read.
+    [[nodiscard]] NarrowTable::Lines narrow_lines() const noexcept { return narrow_.all_lines(); }
+    [[nodiscard]] WideTable::Lines wide_lines() const noexcept { return wide_.all_lines(); }
+
     // Live entries in table order, from line `cursor` on (0 at first): copies at most out.size(),
     // looks at no more than as many lines, returns how many were copied and moves the cursor;
     // lines() when the end is reached. Less than a line's worth of room (5): may copy none.

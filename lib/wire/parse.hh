@@ -78,22 +78,22 @@ inline constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, pro
 [[nodiscard]] Parsed parse(std::span<const std::uint8_t> frame, std::uint32_t frame_length,
                            const ParseOptions& options) noexcept;
 
-// SYN with FIN or RST, no flag at all, FIN without ACK, PSH or URG without ACK or SYN: no stack
-// sends these (a SYN with data, RFC 7413, may carry PSH).
+// One bit for each set of the six flags that no stack sends: SYN with FIN or RST, no flag at all,
+// FIN without ACK, PSH or URG without ACK or SYN (a SYN with data, RFC 7413, may carry PSH). ECE
+// and CWR may join any (RFC 3168).
+inline constexpr std::uint64_t tcp_contradictions = [] {
+    std::uint64_t bits = 0;
+    for (unsigned set = 0; set < 64; ++set) {
+        const bool syn_against = (set & tcp_syn) != 0 && (set & (tcp_fin | tcp_rst)) != 0;
+        const bool fin_alone = (set & tcp_fin) != 0 && (set & tcp_ack) == 0;
+        const bool data_alone =
+            (set & (tcp_psh | tcp_urg)) != 0 && (set & (tcp_ack | tcp_syn)) == 0;
+        if (set == 0 || syn_against || fin_alone || data_alone) bits |= std::uint64_t{1} << set;
+    }
+    return bits;
+}();
 [[nodiscard]] inline bool tcp_flags_contradict(std::uint8_t flags) noexcept {
-    // One bit for each set of the six flags; ECE and CWR may join any (RFC 3168).
-    constexpr std::uint64_t contradictions = [] {
-        std::uint64_t bits = 0;
-        for (unsigned set = 0; set < 64; ++set) {
-            const bool syn_against = (set & tcp_syn) != 0 && (set & (tcp_fin | tcp_rst)) != 0;
-            const bool fin_alone = (set & tcp_fin) != 0 && (set & tcp_ack) == 0;
-            const bool data_alone =
-                (set & (tcp_psh | tcp_urg)) != 0 && (set & (tcp_ack | tcp_syn)) == 0;
-            if (set == 0 || syn_against || fin_alone || data_alone) bits |= std::uint64_t{1} << set;
-        }
-        return bits;
-    }();
-    return (contradictions >> (flags & 63) & 1) != 0;
+    return (tcp_contradictions >> (flags & 63) & 1) != 0;
 }
 
 }  // namespace weir

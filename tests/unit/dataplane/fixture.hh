@@ -19,9 +19,10 @@ struct World1 {
     std::shared_ptr<ServiceTable> service = std::make_shared<ServiceTable>();
     Tables tables;
 
-    explicit World1(std::size_t backends, Forward forward = Forward::dsr_l2) {
+    explicit World1(std::size_t backends, Forward forward = Forward::dsr_l2,
+                    const std::string& vip = "203.0.113.10") {
         service->id = ServiceId{3};
-        service->key = {*parse_ip("203.0.113.10"), ServiceProtocol::tcp, 80, 80};
+        service->key = {*parse_ip(vip), ServiceProtocol::tcp, 80, 80};
         service->forward = forward;
         service->name = "web";
         PortTable port;
@@ -32,7 +33,8 @@ struct World1 {
             BackendEntry entry;
             const auto address = *parse_ip("10.0.0." + std::to_string(11 + i));
             if (forward == Forward::ipip)
-                entry.outer = make_outer_template({*parse_ip("10.0.0.5"), 32}, address, Family::v4);
+                entry.outer = make_outer_template({*parse_ip("10.0.0.5"), 32}, address,
+                                                  service->key.vip.family);
             entry.id = BackendId{static_cast<std::uint32_t>(100 + i)};
             entry.next_hop = NextHopId{static_cast<std::uint32_t>(i)};
             entry.service = service->id;
@@ -72,10 +74,12 @@ struct World1 {
 
 // One worker with a table of `entries` flows.
 struct Worker1 {
-    explicit Worker1(std::uint32_t entries = 1024)
+    explicit Worker1(std::uint32_t entries = 1024,
+                     Pipeline::Lanes lanes = Pipeline::Lanes::where_available)
         : memory(FlowTable::footprint(entries) / sizeof(Line) + 1),
           table(std::as_writable_bytes(std::span(memory)).first(FlowTable::footprint(entries)),
-                entries, {{11, 22, 33, 44}}) {}
+                entries, {{11, 22, 33, 44}}),
+          pipeline(table, counters, *traffic, lanes) {}
 
     // Runs one frame of exactly this size (plus headroom) and answers its verdict; the frame as it
     // left is in `sent`.
@@ -100,7 +104,7 @@ struct Worker1 {
     FlowTable table;
     LcoreCounters counters;
     std::unique_ptr<WorkerTraffic> traffic = std::make_unique<WorkerTraffic>();
-    Pipeline pipeline{table, counters, *traffic};
+    Pipeline pipeline;
     Bytes sent;
 };
 

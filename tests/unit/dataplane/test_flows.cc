@@ -244,3 +244,41 @@ TEST_CASE("a new flow that takes the place of an expired one keeps the counts tr
     worker.pipeline.sweep(worker.table.lines(), Tick{100'000});
     CHECK(worker.traffic->services[3].active_flows.read() == 0);
 }
+
+TEST_CASE("an old flow whose place a new one took in the same burst goes to its own backend",
+          "[dataplane]") {
+    World1 world(4);
+    Worker1 worker(300), alone(4096);
+    Tick now{1000};
+    const auto old_flow = [](unsigned i) { return static_cast<std::uint16_t>(1000 + i); };
+    for (unsigned i = 0; worker.counters.flow_insert_failed.read() == 0; ++i)
+        worker.run(world.tables, client_frame(old_flow(i), ack), now);
+    now = now + world.tables.timeouts.tcp_syn + 1000;  // none is alive, all have their place
+    for (unsigned round = 0; round < 30; ++round) {
+        // New and old flows in turn, in one call.
+        std::vector<Bytes> buffers;
+        std::vector<Packet> packets;
+        for (unsigned i = 0; i < 8; ++i) {
+            for (const unsigned port : {20'000 + 8 * round + i, 1000 + 8 * round + i}) {
+                const Bytes frame = client_frame(static_cast<std::uint16_t>(port), ack);
+                buffers.emplace_back(64 + frame.size());
+                std::copy(frame.begin(), frame.end(), buffers.back().begin() + 64);
+                const auto length = static_cast<std::uint32_t>(frame.size());
+                packets.push_back({.data = buffers.back().data() + 64,
+                                   .contiguous = length,
+                                   .length = length,
+                                   .headroom = 64});
+            }
+        }
+        std::vector<Bytes> clients;
+        for (const Packet& packet : packets)
+            clients.emplace_back(packet.data, packet.data + packet.length);
+        std::vector<Verdict> verdicts(packets.size());
+        worker.pipeline.process(world.tables, packets, verdicts, now);
+        for (std::size_t i = 0; i < packets.size(); ++i) {
+            REQUIRE(verdicts[i].action == Action::send);
+            REQUIRE(alone.run(world.tables, clients[i], now).action == Action::send);
+            CHECK(packets[i].data[5] == alone.sent[5]);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The first stages of the pipeline over sixteen packets at once, for CPUs with AVX-512. What these
+// do not answer for, and everything on other CPUs, goes the way of process.cc, which finds the same
+// (tests/unit/dataplane/test_lanes.cc).
+#pragma once
+
+#include <span>
+
+#include "lib/balance/tables.hh"
+#include "lib/dataplane/flow_burst.hh"
+#include "lib/dataplane/packet.hh"
+#include "lib/flow/deadlines.hh"
+#include "lib/flow/table.hh"
+
+namespace weir::lanes {
+
+// AVX-512 F, BW, DQ and VL, and an operating system that saves its registers.
+[[nodiscard]] bool available() noexcept;
+
+// By the table of their flows: IPv4 and IPv6.
+struct Received {
+    BurstMask narrow = 0, wide = 0;
+};
+
+// Fills in the plain packets for a service of one port that came in by the port of the first
+// packet, untagged, and starts to load their lines: all of FlowBurst but place and backend. The
+// answer says which these are. Precondition: available(), 1 .. max_burst packets.
+// Cost: some 10 cycles a packet.
+[[nodiscard]] Received receive(const Tables& tables, std::span<const Packet> packets,
+                               const FlowTable& flows, FlowBurst& burst) noexcept;
+
+// How many packets are one group: those from a multiple of it on.
+inline constexpr std::size_t group_size = 16;
+
+// Of `received`, one group of packets or less: those whose entry lies in its home line, is alive,
+// and need not be written for this packet. Sets what backend they name. Precondition: available(),
+// some are received.
+[[nodiscard]] BurstMask settle(const FlowTable& flows, FlowBurst& burst, const Received& received,
+                               const Deadlines& deadlines) noexcept;
+
+}  // namespace weir::lanes

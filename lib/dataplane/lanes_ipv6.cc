@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// plain.hh's reading of untagged IPv6 frames, the service, and the flow's name, in lanes.
+#include "lib/dataplane/lanes_packet.hh"
+
+#if defined(__x86_64__)
+
+namespace weir::lanes {
+
+namespace {
+
+// Up to a TCP header, which plain.hh wants whole.
+constexpr std::uint32_t needed = ip_at + sizeof(Ipv6Header) + sizeof(TcpHeader);
+
+// Bytes 0..15, 16..31, 32..47 and 48..63 of the frame, and those from 58 on, where UDP's length is.
+struct Rows {
+    __m512i start[4], ip[4], middle[4], end[4], transport[4];
+};
+constexpr std::size_t transport_at = 58;
+static_assert(transport_at + 16 == needed);
+
+// As the machine reads their bytes, four words each.
+struct Addresses {
+    __m512i source[4], destination[4];
+};
+
+WEIR_AVX512_INLINE __mmask16 read_ip(const Rows& rows, const Outside& outside, Fields& fields,
+                                     Addresses& addresses) noexcept {
+    const __m512i words[] = {rows.ip[1],     rows.ip[2],     rows.ip[3],
+                             rows.middle[0], rows.middle[1], rows.middle[2],
+                             rows.middle[3], rows.end[0],    rows.end[1]};
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < 4; ++i) {
+        addresses.source[i] = joined(words[i], words[i + 1]);
+        addresses.destination[i] = joined(words[i + 4], words[i + 5]);
+    }
+    fields.ip_length =
+        _mm512_add_epi32(_mm512_srli_epi32(swap16(rows.ip[0]), 16), all(sizeof(Ipv6Header)));
+    // Half of it in each of the header's first two bytes.
+    fields.traffic_class = either(both(_mm512_srli_epi32(rows.start[3], 12), all(0xf0)),
+                                  _mm512_srli_epi32(rows.start[3], 28));
+    fields.protocol = both(rows.ip[1], all(0xff));
+
+    __m512i differ = _mm512_xor_si512(addresses.source[0], addresses.destination[0]);
+#pragma GCC unroll 3
+    for (std::size_t i = 1; i < 4; ++i)
+        differ = either(differ, _mm512_xor_si512(addresses.source[i], addresses.destination[i]));
+    // Sources that begin with ff are multicast; of those that begin with 0 some are martian.
+    const __m512i first = both(addresses.source[0], all(0xff));
+    __mmask16 good = _mm512_test_epi32_mask(differ, differ);
+    good = _mm512_mask_cmplt_epu32_mask(good, _mm512_sub_epi32(first, all(1)), all(0xfe));
+    good = _mm512_mask_cmpgt_epu32_mask(good, both(rows.ip[1], all(0xff00)), all(0x1ff));  // hops
+    good = _mm512_mask_cmple_epu32_mask(good, fields.ip_length,
+                                        _mm512_sub_epi32(outside.length, all(ip_at)));
+    return _mm512_mask_cmple_epu32_mask(good, fields.ip_length, all(0xffff));
+}
+
+// Eight 64-bit words, of two words of 32 bits in each of eight lanes.
+struct Halves {
+    __m512i low, high;  // the first and the second eight bytes of an address
+};
+WEIR_AVX512_INLINE Halves low_lanes(const __m512i (&address)[4]) noexcept {
+    return {either(low_half(address[0]), _mm512_slli_epi64(low_half(address[1]), 32)),
+            either(low_half(address[2]), _mm512_slli_epi64(low_half(address[3]), 32))};
+}
+WEIR_AVX512_INLINE Halves high_lanes(const __m512i (&address)[4]) noexcept {
+    return {either(high_half(address[0]), _mm512_slli_epi64(high_half(address[1]), 32)),
+            either(high_half(address[2]), _mm512_slli_epi64(high_half(address[3]), 32))};
+}
+
+// Those whose service is in the slot of the index where it is looked for first. `rest`: port, and
+// protocol above it.
+WEIR_AVX512_INLINE unsigned find_services(const ServiceIndex::SinglesV6& index,
+                                          const Halves& address, __m512i rest,
+                                          __m512i& hits) noexcept {
+    const __m512i mixed =
+        _mm512_mullo_epi64(_mm512_xor_si512(address.low, _mm512_slli_epi64(rest, 32)),
+                           all64(ServiceIndex::single_factor));
+    const __m512i spread =
+        _mm512_xor_si512(_mm512_xor_si512(mixed, _mm512_srli_epi64(mixed, 32)), address.high);
+    const __m512i slots =
+        _mm512_srl_epi64(_mm512_mullo_epi64(spread, all64(ServiceIndex::second_factor)),
+                         _mm_cvtsi32_si128(static_cast<int>(index.shift)));
+    const __m512i words = _mm512_slli_epi64(slots, 2);  // of 8 bytes: low, high, rest, hit
+    hits = _mm512_i64gather_epi64(words, index.slots + 24, 8);
+    unsigned same =
+        _mm512_cmpeq_epu64_mask(_mm512_i64gather_epi64(words, index.slots, 8), address.low);
+    same &=
+        _mm512_cmpeq_epu64_mask(_mm512_i64gather_epi64(words, index.slots + 8, 8), address.high);
+    same &= _mm512_cmpeq_epu64_mask(_mm512_i64gather_epi64(words, index.slots + 16, 8), rest);
+    return same;
+}
+
+// fold_multiply(): the product's high half xor its low one.
+WEIR_AVX512_INLINE __m512i folded_product(__m512i a, __m512i b) noexcept {
+    const __m512i a_high = _mm512_srli_epi64(a, 32), b_high = _mm512_srli_epi64(b, 32);
+    const __m512i low = _mm512_mul_epu32(a, b), high = _mm512_mul_epu32(a_high, b_high);
+    const __m512i cross1 = _mm512_mul_epu32(a, b_high), cross2 = _mm512_mul_epu32(a_high, b);
+    const __m512i ones = all64(0xffff'ffff);
+    const __m512i middle = _mm512_add_epi64(
+        _mm512_srli_epi64(low, 32), _mm512_add_epi64(both(cross1, ones), both(cross2, ones)));
+    const __m512i carried = _mm512_add_epi64(
+        _mm512_add_epi64(high, _mm512_srli_epi64(middle, 32)),
+        _mm512_add_epi64(_mm512_srli_epi64(cross1, 32), _mm512_srli_epi64(cross2, 32)));
+    return _mm512_xor_si512(carried, either(both(low, ones), _mm512_slli_epi64(middle, 32)));
+}
+
+// The names of eight clients, the burst's from `at` on. WideFormat::mixed() says what is mixed.
+template <bool mixed>
+WEIR_AVX512_INLINE void put_clients(const WideTable::Lines& table, const Halves& client,
+                                    __m512i ports, FlowBurst& burst, std::size_t at,
+                                    unsigned mine) noexcept {
+    const __m512i tweak =
+        folded_product(_mm512_xor_si512(client.low, all64(table.mix.tweak_word(0))),
+                       _mm512_xor_si512(ports, all64(table.mix.tweak_word(1))));
+    put_names<mixed>(table, mixed_key(table.mix, _mm512_xor_si512(client.high, tweak)), burst, at,
+                     mine);
+    put64<mixed>(burst.rest_clients + at, client.low, mine);
+    put64<mixed>(burst.rest_ports + at, ports, mine);
+}
+
+template <bool mixed>
+WEIR_AVX512_INLINE void put(const Fields& fields, const Addresses& addresses,
+                            const __m512i (&hits)[2], const Group& group, __mmask16 mine) noexcept {
+    put_fields<mixed>(fields, hits, Family::v6, FlowName::Kind::wide, group, mine);
+    const WideTable::Lines table = group.flows.wide_lines();
+    const __m512i ports = client_ports(hits, fields.ports);
+    put_clients<mixed>(table, low_lanes(addresses.source), low_half(ports), group.burst,
+                       group.first, mine);
+    put_clients<mixed>(table, high_lanes(addresses.source), high_half(ports), group.burst,
+                       group.first + 8, mine >> 8);
+}
+
+}  // namespace
+
+WEIR_AVX512 __mmask16 receive_ipv6(const Group& group, const Outside& outside) noexcept {
+    const Packet* const packets = with_headers(group, outside, needed);
+    Rows rows;
+    turn([packets](std::size_t i) { return row_at(packets[i].data); }, rows.start);
+    turn([packets](std::size_t i) { return row_at(packets[i].data + 16); }, rows.ip);
+    turn([packets](std::size_t i) { return row_at(packets[i].data + 32); }, rows.middle);
+    turn([packets](std::size_t i) { return row_at(packets[i].data + 48); }, rows.end);
+    turn([packets](std::size_t i) { return row_at(packets[i].data + transport_at); },
+         rows.transport);
+
+    Fields fields;
+    Addresses addresses;
+    // EtherType 0x86dd, then version 6, as the machine reads them.
+    __mmask16 good =
+        outside.usable & ~group.done &
+        is_link(rows.start, group.tables.ports[index(group.port)], 0x60'dd86, 0xf0'ffff);
+    good &= read_ip(rows, outside, fields, addresses);
+    fields.ports = swap32(joined(rows.end[1], rows.end[2]));
+    const __m512i payload = _mm512_sub_epi32(fields.ip_length, all(sizeof(Ipv6Header)));
+    // TCP's header length and flags are bytes 66 and 67: the low half of the third word from 58 on.
+    good &= read_transport<Family::v6>(rows.transport[0], _mm512_slli_epi32(rows.transport[2], 16),
+                                       payload, fields);
+
+    const ServiceIndex::SinglesV6 services = group.tables.index.singles_v6();
+    const __m512i rest = either(low16(fields.ports), _mm512_slli_epi32(fields.protocol, 16));
+    __m512i hits[2];
+    const unsigned low =
+        find_services(services, low_lanes(addresses.destination), low_half(rest), hits[0]);
+    const unsigned high =
+        find_services(services, high_lanes(addresses.destination), high_half(rest), hits[1]);
+    good &= static_cast<__mmask16>(low | high << 8);
+    if (good == 0) return 0;
+
+    if (group.done == 0) [[likely]]
+        put<false>(fields, addresses, hits, group, good);
+    else
+        put<true>(fields, addresses, hits, group, good);
+    return good;
+}
+
+}  // namespace weir::lanes
+
+#endif
