@@ -24,8 +24,8 @@ struct Received {
 
 // Fills in the plain packets for a service of one port that came in by the port of the first
 // packet, untagged, and starts to load their lines: all of FlowBurst but place and backend. The
-// answer says which these are. Precondition: available(), 1 .. max_burst packets.
-// Cost: some 10 cycles a packet.
+// answer says which these are; a few at the end of a burst may be left out. Precondition:
+// available(), 1 .. max_burst packets. Cost: some 10 cycles a packet.
 [[nodiscard]] Received receive(const Tables& tables, std::span<const Packet> packets,
                                const FlowTable& flows, FlowBurst& burst) noexcept;
 

@@ -16,6 +16,9 @@ bool available() noexcept {
 
 namespace {
 
+// A group with fewer packets costs less one by one.
+constexpr std::size_t fewest = 8;
+
 // Loads a word of each flow's line. A prefetch would do, but some CPUs drop those whose address is
 // in no TLB, which with a table of many megabytes many are; a load is always carried out, and
 // nobody waits for it.
@@ -24,6 +27,7 @@ inline void touch(const std::uint32_t& word) noexcept {
     asm volatile("movl %1, %0" : "=r"(unused) : "m"(word));
 }
 
+// Of the first `packets`.
 inline void touch_lines(const FlowTable& flows, const FlowBurst& burst, std::size_t packets,
                         const Received& received) noexcept {
     const NarrowTable::Lines narrow = flows.narrow_lines();
@@ -59,9 +63,11 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
     Received received;
     const PortId port = packets[0].port;
     if (tables.ports[index(port)].vlan != 0) return received;
+    const std::size_t rest = packets.size() % group_size;
+    const std::size_t end = rest < fewest ? packets.size() - rest : packets.size();
     bool six_first = false;
-    for (std::size_t first = 0; first < packets.size(); first += group_size) {
-        const std::size_t left = packets.size() - first;
+    for (std::size_t first = 0; first < end; first += group_size) {
+        const std::size_t left = end - first;
         Group group{tables, flows, burst, first, packets.data() + first, port};
         if (left < group_size) {  // the last one stands for those that are not there
             Packet* const spare = burst.spare[0];
@@ -80,9 +86,9 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
         received.narrow |= BurstMask{four} << first;
         received.wide |= BurstMask{six} << first;
     }
-    received.narrow &= first_bits(packets.size());
-    received.wide &= first_bits(packets.size());
-    touch_lines(flows, burst, packets.size(), received);
+    received.narrow &= first_bits(end);
+    received.wide &= first_bits(end);
+    touch_lines(flows, burst, end, received);
     return received;
 }
 
