@@ -9,11 +9,15 @@
 #include <cstdint>
 
 // gcc 12 takes the placeholders of its own intrinsics for variables without a value.
+#if !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#if !defined(__clang__)
 #pragma GCC diagnostic pop
+#endif
 
 #include "lib/dataplane/lanes.hh"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/lanes_packet.hh"
 
 namespace weir::lanes {
