@@ -83,6 +83,11 @@ public:
         const std::byte* slots;
         unsigned shift;
     };
+    [[nodiscard]] SinglesV4 singles_v4() const noexcept {
+        static_assert(offsetof(SingleV4, key) == 0 && offsetof(SingleV4, hit) == 8);
+        static_assert(offsetof(ServiceHit, endpoint) == 4 && offsetof(ServiceHit, id) == 6);
+        return {reinterpret_cast<const std::byte*>(v4_.slots), v4_.shift};
+    }
     // The same for IPv6: slots of four words, the destination's two, its port with the protocol
     // from bit 16 on, and the hit; SingleV6::hash() says where.
     static constexpr std::uint64_t second_factor = 0xd6e8feb86659fd93;
@@ -94,11 +99,6 @@ public:
         static_assert(offsetof(SingleV6, low) == 0 && offsetof(SingleV6, high) == 8);
         static_assert(offsetof(SingleV6, rest) == 16 && offsetof(SingleV6, hit) == 24);
         return {reinterpret_cast<const std::byte*>(v6_.slots), v6_.shift};
-    }
-    [[nodiscard]] SinglesV4 singles_v4() const noexcept {
-        static_assert(offsetof(SingleV4, key) == 0 && offsetof(SingleV4, hit) == 8);
-        static_assert(offsetof(ServiceHit, endpoint) == 4 && offsetof(ServiceHit, id) == 6);
-        return {reinterpret_cast<const std::byte*>(v4_.slots), v4_.shift};
     }
 
     [[nodiscard]] bool is_probe_reply(const IpAddress& source,
