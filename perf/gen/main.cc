@@ -44,6 +44,7 @@ TrafficOptions traffic_options(const Options& options) {
             .window = options.window,
             .passes = options.passes,
             .burst = options.burst,
+            .most_away = options.most_away,
             .watch = options.watch};
 }
 
@@ -84,6 +85,12 @@ std::optional<TrafficOptions> read_turn(const TrafficOptions& usual, const std::
         }
         if (word.starts_with("passes=")) {
             options.passes = static_cast<unsigned>(std::strtoul(value, nullptr, 10));
+            continue;
+        }
+        if (word.starts_with("burst=")) {
+            const unsigned long burst = std::strtoul(value, nullptr, 10);
+            if (burst < 1 || burst > Link::most_burst) return std::nullopt;
+            options.burst = static_cast<unsigned>(burst);
             continue;
         }
         const auto* const key = std::ranges::find(keys, std::string_view(word).substr(0, equals),

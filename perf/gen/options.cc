@@ -80,6 +80,9 @@ void add_packets(CLI::App& app, Options& options) {
         ->check(CLI::Range(1u, 256u))
         ->group(group)
         ->capture_default_str();
+    app.add_option("--most-away", options.most_away,
+                   "send nothing while so many packets are on their way (0: no limit)")
+        ->group(group);
     app.add_flag("--junk", options.junk,
                  "send to an address of the balancer itself (--vip); expect nothing back")
         ->group(group);
@@ -124,7 +127,7 @@ void add_report(CLI::App& app, Options& options) {
         ->capture_default_str();
     app.add_flag("--turns", options.turns,
                  "wait for lines such as 'seconds=1 warmup=0.1 window=0.5 rate=1e6 new=0.5 "
-                 "passes=2 watch=THREAD' on standard input; "
+                 "passes=2 burst=8 watch=THREAD' on standard input; "
                  "each is a run, answered by a line of JSON")
         ->group(group);
     app.add_flag("--quiet", options.quiet, "no line each second")->group(group);

@@ -34,6 +34,7 @@ struct Options {
     double seconds = 10, warmup = 0, window = 1;
     unsigned passes = 0;  // of all flows; 0: no limit
     unsigned burst = 32;
+    unsigned most_away = 0;  // packets; 0: no limit
     bool junk = false;
     bool turns = false;  // a run for each line of standard input
 

@@ -75,6 +75,16 @@ bool Traffic::is_syn(std::uint64_t number, bool first_pass) const noexcept {
     return static_cast<std::uint32_t>(number * 0x9e37'79b1u) < syn_threshold_;
 }
 
+// How many packets may be sent before others are back. What an earlier run lost is on no way.
+double Traffic::room() const noexcept {
+    const auto back = [](const Counts& counts) {
+        return counts.returned - counts.of(Verdict::other);
+    };
+    const std::uint64_t sent = counts_.sent - before_.sent, came = back(counts_) - back(before_);
+    const std::uint64_t away = sent > came ? sent - came : 0;
+    return away < options_.most_away ? static_cast<double>(options_.most_away - away) : 0;
+}
+
 // How many packets the rate, and the last pass, allow now. A backlog of more than four bursts is
 // given up: it counts as offered, not as sent.
 unsigned Traffic::due(std::uint64_t now) noexcept {
@@ -82,6 +92,7 @@ unsigned Traffic::due(std::uint64_t now) noexcept {
     if (finished()) return 0;
     if (passes_ + 1 == options_.passes)
         most = std::min(most, static_cast<double>(options_.flows - flow_));
+    if (options_.most_away != 0) most = std::min(most, room());
     if (options_.rate <= 0) return static_cast<unsigned>(most);
     tokens_ += options_.rate * static_cast<double>(now - last_due_) / hertz_;
     last_due_ = now;

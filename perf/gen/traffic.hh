@@ -57,6 +57,7 @@ struct TrafficOptions {
     double quiet = 0.2;   // nothing came for so many seconds: nothing is on its way any more
     unsigned passes = 0;  // ends when all flows were sent so often; 0: goes on
     unsigned burst = 32;
+    unsigned most_away = 0;       // packets sent and not back at once; 0: no limit
     std::vector<unsigned> watch;  // thread ids
 };
 
@@ -68,7 +69,7 @@ public:
     // measurement as it ends. Ends early when `stop` becomes true. May be called again: the flows
     // go on where they were.
     void run(const std::function<void(const Window&)>& told, const std::atomic<bool>& stop);
-    // For the next run(). Flows, burst and latency stay as they were.
+    // For the next run(). Flows and latency stay as they were.
     void set_options(const TrafficOptions& options) noexcept;
 
     // Of the last run, warm-up and the last arrivals included.
@@ -81,6 +82,7 @@ private:
     void send() noexcept;
     unsigned receive() noexcept;
     [[nodiscard]] unsigned due(std::uint64_t now) noexcept;
+    [[nodiscard]] double room() const noexcept;
     [[nodiscard]] bool is_syn(std::uint64_t number, bool first_pass) const noexcept;
     [[nodiscard]] bool is_fresh(std::uint64_t number) const noexcept {
         return flooding_ && static_cast<std::uint32_t>(number * 0x85eb'ca6bu) < fresh_threshold_;

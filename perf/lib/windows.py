@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pairs of windows, a reference and what is measured beside it, and which of them to believe."""
 
+import dataclasses
+import time
+
 STRAY = 0.05             # of the reference, from its best: the window is dropped
 POLLER_SHARE, GENERATOR_SHARE = 0.97, 0.93  # of a CPU: below, somebody else had it
 
@@ -62,12 +65,31 @@ def calm_pairs(pairs, distance, poller=POLLER_SHARE):
                                           for window in pair)]
 
 
-def take_pairs(reference, measured, wanted, distance, tries=2):
-    """Windows of both links until `wanted` pairs are good or `tries` times as many were tried; no
-    more than `wanted` where the CPUs do not come near each other."""
+@dataclasses.dataclass
+class Effort:
+    """How long to go on until there are enough good pairs: on a machine that others use, most are
+    not good for minutes."""
+    tries: int     # times the pairs that are wanted
+    seconds: float
+
+    def __post_init__(self):
+        self.end = time.monotonic() + self.seconds
+
+    def left(self, pairs, wanted):
+        return len(pairs) < wanted or (len(pairs) < wanted * self.tries and time.monotonic() < self.end)
+
+
+def effort(options):
+    """Of one row, from now on."""
+    return Effort(2, 20) if options.quick else Effort(6, 150)
+
+
+def take_pairs(reference, measured, wanted, distance, row):
+    """Windows of both links until `wanted` pairs are good or the effort `row` is over; no more than
+    `wanted` where the CPUs do not come near each other."""
     pairs = []
-    while len(sort_out(pairs, distance)[0]) < wanted:
-        if len(pairs) >= wanted * (tries if distance.patience > 0 else 1):
+    while len(sort_out(pairs, distance)[0]) < wanted and row.left(pairs, wanted):
+        if len(pairs) >= wanted and distance.patience <= 0:
             break
         pairs.append(near_pair(lambda: slices_of(reference, measured), distance))
     return pairs

@@ -169,7 +169,8 @@ Result<Flips> watch(EngineRunner& runner, many::Instance& instance, ManyFlows& f
             std::this_thread::sleep_for(std::chrono::duration<double>(options.seconds));
         return difference(before, moment_of(station, worker_thread));
     };
-    for (unsigned i = 0; i < options.windows && !stop.load(); ++i) {
+    const unsigned most = options.windows * options.tries;
+    for (unsigned i = 0; i < most && kept(result) < options.windows && !stop.load(); ++i) {
         Flips::Pair& pair = result.pairs.emplace_back();
         // In changing order.
         for (const bool flip : {i % 2 != 0, i % 2 == 0})

@@ -83,7 +83,8 @@ Result<bool> compare(const Options& options, bool huge, LanePort& port, const Mb
         return swaps.value().right == swaps.value().made;
     }
     auto outcome =
-        measure(runners.value(), {options.windows, options.seconds, threads_of_lcores()}, stop);
+        measure(runners.value(),
+                {options.windows, options.tries, options.seconds, threads_of_lcores()}, stop);
     if (!outcome) return outcome.error();
     fmt::print("{}",
                options.json ? json_of(options, outcome.value()) : table(options, outcome.value()));

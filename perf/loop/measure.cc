@@ -99,6 +99,8 @@ void check(Course& course) {
 
 void sort_out(Outcome& outcome) {
     const std::size_t windows = outcome.courses.front().samples.size();
+    outcome.kept.clear();
+    outcome.strayed = outcome.cpu_taken = 0;
     const auto calm = [&](std::size_t window) {
         return std::ranges::all_of(outcome.courses, [window](const Course& course) {
             return std::ranges::all_of(course.samples[window], [](const Sample& sample) {
@@ -184,17 +186,19 @@ Result<Outcome> measure(const std::vector<std::unique_ptr<Runner>>& runners,
     Outcome outcome;
     for (const auto& runner : runners)
         outcome.courses.push_back({runner.get(), {}, 0, 0, {}});
-    for (unsigned window = 0; window < options.windows && !stop.load(); ++window) {
+    const auto enough = [&] { return std::ranges::count(outcome.kept, true) >= options.windows; };
+    const unsigned most = options.windows * options.tries;
+    for (unsigned window = 0; window < most && !enough() && !stop.load(); ++window) {
         for (std::size_t i = 0; i < runners.size(); ++i) {
             // Every other time in reverse order.
             const std::size_t turn = window % 2 ? runners.size() - 1 - i : i;
             auto done = one_window(*runners[turn], outcome.courses[turn], options, stop);
             if (!done) return done.error();
         }
+        sort_out(outcome);
     }
     for (Course& course : outcome.courses)
         check(course);
-    sort_out(outcome);
     return outcome;
 }
 

@@ -39,7 +39,8 @@ struct Moment {
 [[nodiscard]] Sample difference(const Moment& before, const Moment& after);
 
 struct MeasureOptions {
-    unsigned windows = 10;
+    unsigned windows = 10;            // wanted
+    unsigned tries = 1;               // so many times as many at most, until enough are kept
     double seconds = 0.25;            // of a window
     std::map<unsigned, int> threads;  // lcore -> thread id
 };
@@ -63,9 +64,9 @@ struct Outcome {
     [[nodiscard]] bool all_right() const;
 };
 
-// Control thread; takes windows * runners * seconds and a little more. The first runner is the
-// reference. A window is dropped when a thread had less than 97 % of its CPU in it, or the
-// reference was more than 5 % (and 2 cycles) slower than its best. `stop` ends it early.
+// Control thread; takes tries * windows * runners * seconds at most, and a little more. The first
+// runner is the reference. A window is dropped when a thread had less than 97 % of its CPU in it,
+// or the reference was more than 5 % (and 2 cycles) slower than its best. `stop` ends it early.
 Result<Outcome> measure(const std::vector<std::unique_ptr<Runner>>& runners,
                         const MeasureOptions& options, const std::atomic<bool>& stop);
 

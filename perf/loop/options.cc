@@ -49,6 +49,9 @@ std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
         ->check(CLI::Range(1u, 1u << 28));
     app.add_option("--backends", options.backends, "of the service")->check(CLI::Range(1u, 200u));
     app.add_option("--windows", options.windows, "of each")->check(CLI::Range(1u, 10'000u));
+    app.add_option("--tries", options.tries,
+                   "so many times as many windows at most, until --windows are good")
+        ->check(CLI::Range(1u, 100u));
     app.add_option("--seconds", options.seconds, "of a window")->check(CLI::Range(0.01, 60.0));
     app.add_option("--mbufs", options.mbufs, "packets that may be on their way")
         ->check(CLI::Range(64u, 65'535u));

@@ -15,6 +15,7 @@ struct Options {
     std::uint32_t flows = 1'000'000;  // of each worker
     std::uint32_t entries = 4'194'304;
     unsigned backends = 16, windows = 10, mbufs = 2047;
+    unsigned tries = 1;
     double seconds = 0.25;
     std::string memory = "auto";  // auto | in-memory | no-huge
     std::vector<unsigned> cpus;   // of the worker, then of the RX lcore, second worker and control

@@ -5,38 +5,45 @@ import json
 import statistics
 import subprocess
 
+from lib import memif
 from lib.distance import Distance
 from lib.goals import figure, spread
 from lib.groups import Group, Outcome
 from lib.memif import Pair
 from lib.system import BUILD, die, prefer
-from lib.windows import calm_pairs, near_pair, window_of
+from lib.windows import Effort, calm_pairs, effort, near_pair, window_of
 
 FLOWS, IDLE_RATE = 100_000, 10_000
+# Packets that the generator hands over at once, at most. A wire brings them one by one, so there are
+# small ones; large ones are those of the link group, and come when the generator catches up.
+BURSTS = (8, memif.GENERATOR_BURST)
+LEAST_REACHED = 0.97  # of the rate
 LEAST_SHARE = 0.995  # of the poller's CPU: what waits for longer than that is the p99
 NAMES = ("p50", "p90", "p99", "max")
 
 
-def timed(link, rate):
-    window = link.right(seconds=1, warmup=0.05, rate=rate)["windows"][-1]
+def timed(link, rate, burst):
+    window = link.right(seconds=1, warmup=0.05, rate=rate, burst=burst)["windows"][-1]
     return {**{name: window["latency"][f"{name}_ns"] for name in NAMES},
             "mpps": window["right_mpps"], "shares": window["cpu_shares"]}
 
 
-def in_turn(links, rate, number):
+def in_turn(links, rate, burst, number):
     """A window of each, the second one first when `number` is odd."""
     order = ((0, 1), (1, 0))[number % 2]
-    windows = {which: timed(links[which], rate) for which in order}
+    windows = {which: timed(links[which], rate, burst) for which in order}
     return windows[0], windows[1]
 
 
-def compare(pair, rate, wanted, most, distance):
+def compare(pair, rate, burst, wanted, row, distance):
     links, pairs, calm = (pair.macfwd, pair.weir), [], []
-    while len(pairs) < most and len(calm) < wanted:
-        pairs.append(near_pair(lambda: in_turn(links, rate, len(pairs)), distance))
+    while len(calm) < wanted and row.left(pairs, wanted):
+        pairs.append(near_pair(lambda: in_turn(links, rate, burst, len(pairs)), distance))
         calm = calm_pairs(pairs, distance, LEAST_SHARE)
     used = calm or pairs
-    cell = {"rate": rate, "enough": len(calm) >= wanted, "pairs": pairs}
+    reached = min(one["mpps"] for pair in used for one in pair) * 1e6 / rate
+    cell = {"rate": rate, "burst": burst, "reached": reached, "pairs": pairs,
+            "enough": len(calm) >= wanted and reached >= LEAST_REACHED}
     for place, who in enumerate(("macfwd", "weir")):
         cell[who] = {name: spread([one[place][name] for one in used]) for name in NAMES}
     cell["added"] = {name: spread([weir[name] - macfwd[name] for macfwd, weir in used]) for name in NAMES}
@@ -57,10 +64,12 @@ class Latency(Group):
         try:
             pair.macfwd.right(seconds=0.2, warmup=0.3)  # all flows were sent once before it counts
             greatest = statistics.median(window_of(pair.weir.right(seconds=0.5, warmup=0.3))["mpps"] for _ in range(3))
-            most = wanted if context.options.quick else 2 * wanted
             distance = Distance(context.cpus, 5 if context.options.quick else 60)
-            cells = {"idle": compare(pair, IDLE_RATE, wanted, most, distance),
-                     "50 % load": compare(pair, int(greatest * 0.5e6), wanted, most, distance)}
+            cases = [("idle", IDLE_RATE, 1),
+                     *((f"50 % load, bursts of {burst}", int(greatest * 0.5e6), burst) for burst in BURSTS)]
+            cells = {name: compare(pair, rate, burst, wanted,
+                                   Effort(1, 0) if context.options.quick else effort(context.options), distance)
+                     for name, rate, burst in cases}
         finally:
             pair.end()
         figures = []

@@ -11,7 +11,7 @@ from lib.goals import figure, short, spread
 from lib.groups import Group, Outcome
 from lib.memif import LEAST_ENTRIES, SERVICES, SETTINGS, Pair
 from lib.system import tsc_hertz
-from lib.windows import sort_out, take_pairs
+from lib.windows import effort, sort_out, take_pairs
 
 FULL = 0.25              # share of its bursts that find the ring full: then it is the faster one
 
@@ -100,7 +100,7 @@ class OnLink(Group):
             distance = Distance(context.cpus, 10 if options.quick else 45)
             pair = Pair(context, flows, forward, entries_for(flows))
             try:
-                pairs = take_pairs(pair.macfwd, pair.weir, wanted, distance)
+                pairs = take_pairs(pair.macfwd, pair.weir, wanted, distance, effort(options))
             finally:
                 pair.end()
             cells.append(evaluate(forward, flows, pairs, wanted, distance))
