@@ -29,6 +29,8 @@ namespace weir::lanes {
 
 static_assert(group_size == 16);  // 32-bit lanes of a register
 inline constexpr __mmask16 all_lanes = 0xffff;
+// A group with fewer packets costs less one by one.
+inline constexpr std::size_t fewest = 8;
 
 WEIR_AVX512_INLINE __m512i all(std::uint32_t value) noexcept {
     return _mm512_set1_epi32(static_cast<int>(value));
@@ -66,6 +68,20 @@ WEIR_AVX512_INLINE __m512i low16(__m512i words) noexcept {
 }
 WEIR_AVX512_INLINE __m512i halves(__m512i words) noexcept {  // their sum
     return _mm512_add_epi32(low16(words), _mm512_srli_epi32(words, 16));
+}
+
+// fold_multiply(): the product's high half xor its low one.
+WEIR_AVX512_INLINE __m512i folded_product(__m512i a, __m512i b) noexcept {
+    const __m512i a_high = _mm512_srli_epi64(a, 32), b_high = _mm512_srli_epi64(b, 32);
+    const __m512i low = _mm512_mul_epu32(a, b), high = _mm512_mul_epu32(a_high, b_high);
+    const __m512i cross1 = _mm512_mul_epu32(a, b_high), cross2 = _mm512_mul_epu32(a_high, b);
+    const __m512i ones = all64(0xffff'ffff);
+    const __m512i middle = _mm512_add_epi64(
+        _mm512_srli_epi64(low, 32), _mm512_add_epi64(both(cross1, ones), both(cross2, ones)));
+    const __m512i carried = _mm512_add_epi64(
+        _mm512_add_epi64(high, _mm512_srli_epi64(middle, 32)),
+        _mm512_add_epi64(_mm512_srli_epi64(cross1, 32), _mm512_srli_epi64(cross2, 32)));
+    return _mm512_xor_si512(carried, either(both(low, ones), _mm512_slli_epi64(middle, 32)));
 }
 
 inline const __m128i* row_at(const void* at) noexcept {

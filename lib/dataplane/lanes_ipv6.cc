@@ -90,20 +90,6 @@ WEIR_AVX512_INLINE unsigned find_services(const ServiceIndex::SinglesV6& index,
     return same;
 }
 
-// fold_multiply(): the product's high half xor its low one.
-WEIR_AVX512_INLINE __m512i folded_product(__m512i a, __m512i b) noexcept {
-    const __m512i a_high = _mm512_srli_epi64(a, 32), b_high = _mm512_srli_epi64(b, 32);
-    const __m512i low = _mm512_mul_epu32(a, b), high = _mm512_mul_epu32(a_high, b_high);
-    const __m512i cross1 = _mm512_mul_epu32(a, b_high), cross2 = _mm512_mul_epu32(a_high, b);
-    const __m512i ones = all64(0xffff'ffff);
-    const __m512i middle = _mm512_add_epi64(
-        _mm512_srli_epi64(low, 32), _mm512_add_epi64(both(cross1, ones), both(cross2, ones)));
-    const __m512i carried = _mm512_add_epi64(
-        _mm512_add_epi64(high, _mm512_srli_epi64(middle, 32)),
-        _mm512_add_epi64(_mm512_srli_epi64(cross1, 32), _mm512_srli_epi64(cross2, 32)));
-    return _mm512_xor_si512(carried, either(both(low, ones), _mm512_slli_epi64(middle, 32)));
-}
-
 // The names of eight clients, the burst's from `at` on. WideFormat::mixed() says what is mixed.
 template <bool mixed>
 WEIR_AVX512_INLINE void put_clients(const WideTable::Lines& table, const Halves& client,

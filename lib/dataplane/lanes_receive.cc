@@ -17,9 +17,6 @@ bool available() noexcept {
 
 namespace {
 
-// A group with fewer packets costs less one by one.
-constexpr std::size_t fewest = 8;
-
 // Loads a word of each flow's line. A prefetch would do, but some CPUs drop those whose address is
 // in no TLB, which with a table of many megabytes many are; a load is always carried out, and
 // nobody waits for it.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/steer.hh"
 
+#include "lib/dataplane/lanes.hh"
+
 namespace weir {
 
 std::uint32_t steer_parsed(const Packet& packet, std::uint32_t workers, std::uint16_t vlan,
@@ -10,6 +12,16 @@ std::uint32_t steer_parsed(const Packet& packet, std::uint32_t workers, std::uin
                                 {.vlan = vlan, .ip_checksum = NicChecksum::good});
     if (parsed.l3 != L3Status::ip) return 0;
     return owner_of(flow_hash(flow_key(packet.data, parsed), secret), workers);
+}
+
+BurstSteering::BurstSteering(std::uint32_t workers, const HashSecret& secret) noexcept
+    : workers_(workers), secret_(secret), lanes_(lanes::available()) {}
+
+BurstMask BurstSteering::quick(std::span<const std::uint8_t* const> frames, std::uint32_t shortest,
+                               std::uint16_t vlan,
+                               std::span<std::uint32_t, max_burst> owners) const noexcept {
+    if (!lanes_ || vlan != 0 || shortest < lanes::steer_bytes) return 0;
+    return lanes::steer(frames, workers_, secret_, owners);
 }
 
 }  // namespace weir

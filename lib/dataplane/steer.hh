@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
+#include "lib/dataplane/flow_burst.hh"
 #include "lib/dataplane/plain.hh"
 #include "lib/flow/key.hh"
 
@@ -46,5 +48,26 @@ namespace steering {
         return owner_of(flow_hash(words, secret), workers);
     return steer_parsed(packet, workers, vlan, secret);
 }
+
+// Owners of a burst, sixteen packets at a time where the CPU can (lanes.hh). A broken packet may
+// have any owner; all others have that of steer().
+class BurstSteering {
+public:
+    BurstSteering(std::uint32_t workers, const HashSecret& secret) noexcept;
+
+    // Sets some of `owners`; the answer says which. steer() must look at the others. `frames`: of a
+    // port with this VLAN, at most max_burst; `shortest`: bytes that each of them has at once.
+    [[nodiscard]] BurstMask quick(std::span<const std::uint8_t* const> frames,
+                                  std::uint32_t shortest, std::uint16_t vlan,
+                                  std::span<std::uint32_t, max_burst> owners) const noexcept;
+    [[nodiscard]] std::uint32_t one(const Packet& packet, std::uint16_t vlan) const noexcept {
+        return steer(packet, workers_, vlan, secret_);
+    }
+
+private:
+    std::uint32_t workers_;
+    HashSecret secret_;
+    bool lanes_;
+};
 
 }  // namespace weir

@@ -36,9 +36,13 @@ void LcoreLoop::run() noexcept {
     publisher_.offline(reader_);
 }
 
+// What peers hand over begins to load while the queue is polled. It may fill half of the worker's
+// burst, so that neither side starves.
 bool LcoreLoop::turn(const Tables& tables, Tick now) noexcept {
     unsigned work = 0;
-    if (rx_) work += rx_->poll();
+    std::uint32_t room = rx_burst;
+    if (worker_) room = worker_->collect(rx_ ? max_burst / 2 : max_burst);
+    if (rx_) work += rx_->poll(room);
     if (worker_) {
         work += worker_->run(tables, rx_ ? rx_->take_kept() : std::span<rte_mbuf*>{}, now);
         work += tx_->drain();

@@ -2,6 +2,8 @@
 #include "lib/dpdk/rx_step.hh"
 
 #include <algorithm>
+#include <bit>
+#include <limits>
 
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
@@ -12,21 +14,22 @@
 namespace weir {
 
 RxStep::RxStep(Setup setup, LcoreCounters& counters)
-    : setup_(std::move(setup)), counters_(counters), outgoing_(setup_.owners.size()) {
-    const bool has_peers = setup_.owners.size() > 1;
-    bursts_per_turn_ = setup_.self < 0 ? setup_.queues.size() : 1;
-    burst_ = setup_.self >= 0 && has_peers ? rx_burst / 2 : rx_burst;
-}
+    : setup_(std::move(setup)),
+      counters_(counters),
+      steering_(static_cast<std::uint32_t>(setup_.owners.size()), setup_.secret),
+      bursts_per_turn_(setup_.self < 0 ? setup_.queues.size() : 1),
+      to_(setup_.owners.size()) {}
 
 RxStep::~RxStep() {
-    rte_pktmbuf_free_bulk(kept_.data(), kept_count_);
+    for (Heap& heap : to_)
+        rte_pktmbuf_free_bulk(heap.mbufs.data(), heap.count);
 }
 
-unsigned RxStep::poll() noexcept {
+unsigned RxStep::poll(std::uint32_t wanted) noexcept {
     unsigned received = 0;
     std::size_t bursts = 0;
     for (std::size_t i = 0; i < setup_.queues.size() && bursts < bursts_per_turn_; ++i) {
-        const unsigned count = poll_queue(setup_.queues[next_queue_]);
+        const unsigned count = poll_queue(setup_.queues[next_queue_], wanted);
         if (++next_queue_ == setup_.queues.size()) next_queue_ = 0;
         if (count == 0) continue;
         received += count;
@@ -35,9 +38,10 @@ unsigned RxStep::poll() noexcept {
     return received;
 }
 
-unsigned RxStep::poll_queue(const RxQueue& queue) noexcept {
+unsigned RxStep::poll_queue(const RxQueue& queue, std::uint32_t wanted) noexcept {
     std::array<rte_mbuf*, rx_burst> mbufs;
-    const unsigned received = rte_eth_rx_burst(queue.device, queue.queue, mbufs.data(), burst_);
+    const unsigned received = rte_eth_rx_burst(queue.device, queue.queue, mbufs.data(),
+                                               static_cast<std::uint16_t>(wanted));
     if (received == 0) return 0;
     counters_.received.add(received);
 
@@ -52,43 +56,72 @@ unsigned RxStep::poll_queue(const RxQueue& queue) noexcept {
         prepared.mbuf->port = static_cast<std::uint16_t>(index(queue.port));
         mbufs[good++] = prepared.mbuf;
     }
-    distribute({mbufs.data(), good});
+    distribute({mbufs.data(), good}, queue.port);
     return received;
 }
 
 // Who only passes packets on to a single worker does not look at them.
-void RxStep::distribute(std::span<rte_mbuf*> mbufs) noexcept {
-    const auto workers = static_cast<std::uint32_t>(setup_.owners.size());
-    if (workers == 1) {
-        if (mbufs.empty()) return;
-        return setup_.self == 0 ? keep(mbufs) : hand_over(0, mbufs);
-    }
-    for (rte_mbuf* mbuf : mbufs)
-        rte_prefetch0(rte_pktmbuf_mtod(mbuf, const void*));
-    for (rte_mbuf* mbuf : mbufs) {
-        const Packet packet = to_packet(*mbuf);
-        const std::uint32_t owner =
-            steer(packet, workers, setup_.vlans[index(packet.port)], setup_.secret);
-        if (static_cast<int>(owner) == setup_.self) {
-            fetch_to_write(mbuf);
-            kept_[kept_count_++] = mbuf;
-        } else {
-            Outgoing& outgoing = outgoing_[owner];
-            outgoing.mbufs[outgoing.count++] = mbuf;
+void RxStep::distribute(std::span<rte_mbuf*> mbufs, PortId port) noexcept {
+    if (mbufs.empty()) return;
+    const std::size_t workers = setup_.owners.size();
+    if (workers > 1)
+        steer_burst(mbufs, port);
+    else
+        to_[0].put_all(mbufs);
+    for (std::size_t worker = 0; worker < workers; ++worker) {
+        Heap& heap = to_[worker];
+        if (static_cast<int>(worker) == setup_.self) {
+            for (unsigned i = 0; i < heap.count; ++i)
+                fetch_to_write(heap.mbufs[i]);
+        } else if (heap.count != 0) {
+            hand_over(worker, heap.take());
         }
     }
-    for (std::uint32_t worker = 0; worker < workers; ++worker)
-        if (outgoing_[worker].count != 0) hand_over(worker, outgoing_[worker].take());
 }
 
-void RxStep::keep(std::span<rte_mbuf*> mbufs) noexcept {
-    for (rte_mbuf* mbuf : mbufs) {
-        fetch_to_write(mbuf);
-        kept_[kept_count_++] = mbuf;
+void RxStep::steer_burst(std::span<rte_mbuf*> mbufs, PortId port) noexcept {
+    std::array<const std::uint8_t*, rx_burst> frames;
+    std::array<std::uint32_t, rx_burst> owners;
+    std::uint32_t shortest = std::numeric_limits<std::uint32_t>::max();
+    for (std::size_t i = 0; i < mbufs.size(); ++i) {
+        frames[i] = rte_pktmbuf_mtod(mbufs[i], const std::uint8_t*);
+        shortest = std::min<std::uint32_t>(shortest, mbufs[i]->data_len);
+        rte_prefetch0(frames[i]);
     }
+    const std::uint16_t vlan = setup_.vlans[index(port)];
+    const BurstMask known = steering_.quick({frames.data(), mbufs.size()}, shortest, vlan, owners);
+    for (BurstMask rest = first_bits(mbufs.size()) & ~known; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        owners[i] = steering_.one(to_packet(*mbufs[i]), vlan);
+    }
+    deal(mbufs, owners);
 }
 
-void RxStep::hand_over(std::uint32_t owner, std::span<rte_mbuf*> mbufs) noexcept {
+// Where the NIC's queues agree with the owners, a whole burst is our own. Else nobody can foresee
+// whose a packet is, so there is no branch for it.
+void RxStep::deal(std::span<rte_mbuf*> mbufs,
+                  std::span<const std::uint32_t, rx_burst> owners) noexcept {
+    const auto self = static_cast<std::uint32_t>(setup_.self);
+    std::uint32_t differ = 0;
+    for (std::size_t i = 0; i < mbufs.size(); ++i)
+        differ |= owners[i] ^ self;
+    if (differ == 0) return to_[self].put_all(mbufs);
+    std::array<rte_mbuf*, rx_burst> own;
+    std::array<std::uint8_t, rx_burst> others;
+    std::size_t own_count = 0, other_count = 0;
+    for (std::size_t i = 0; i < mbufs.size(); ++i) {
+        const bool is_own = owners[i] == self;
+        own[own_count] = mbufs[i];
+        others[other_count] = static_cast<std::uint8_t>(i);
+        own_count += is_own ? 1 : 0;
+        other_count += is_own ? 0 : 1;
+    }
+    if (own_count != 0) to_[self].put_all({own.data(), own_count});
+    for (std::size_t i = 0; i < other_count; ++i)
+        to_[owners[others[i]]].put(mbufs[others[i]]);
+}
+
+void RxStep::hand_over(std::size_t owner, std::span<rte_mbuf*> mbufs) noexcept {
     const unsigned taken = setup_.owners[owner]->enqueue(mbufs);
     counters_.handed_over.add(taken);
     if (taken == mbufs.size()) return;

@@ -7,6 +7,7 @@
 // poller that keeps its own. A single worker that polls for itself steers nothing.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -17,6 +18,7 @@
 
 #include "lib/dataplane/counters.hh"
 #include "lib/dataplane/packet.hh"
+#include "lib/dataplane/steer.hh"
 #include "lib/dpdk/ring.hh"
 #include "lib/flow/key.hh"
 
@@ -46,36 +48,42 @@ public:
     RxStep(Setup setup, LcoreCounters& counters);
     ~RxStep();  // frees what was kept and not taken
 
-    // Polls the queues in turn. A poller that keeps its own takes packets of one queue: rx_burst,
-    // or half as many when it has peers (their packets fill the other half of its worker's burst);
-    // the next call goes on with the next queue. Answers how many came. Precondition: kept() of the
-    // last call has been disposed of.
-    unsigned poll() noexcept;
+    // Polls the queues in turn, for at most `wanted` packets of each (1 .. rx_burst). A poller that
+    // keeps its own takes packets of one queue; the next call goes on with the next one. Answers
+    // how many came. Precondition: what was kept in the last call was taken.
+    unsigned poll(std::uint32_t wanted = rx_burst) noexcept;
 
     // Packets of this lcore's own worker, prepared; the worker takes them over.
     [[nodiscard]] std::span<rte_mbuf*> take_kept() noexcept {
-        return {kept_.data(), std::exchange(kept_count_, 0u)};
+        return setup_.self < 0 ? std::span<rte_mbuf*>{} : to_[own()].take();
     }
 
 private:
-    unsigned poll_queue(const RxQueue& queue) noexcept;
-    void distribute(std::span<rte_mbuf*> mbufs) noexcept;
-    void keep(std::span<rte_mbuf*> mbufs) noexcept;
-    void hand_over(std::uint32_t owner, std::span<rte_mbuf*> mbufs) noexcept;
+    // Packets of one poll for one worker.
+    struct alignas(64) Heap {
+        unsigned count = 0;
+        std::array<rte_mbuf*, rx_burst> mbufs;
+        void put(rte_mbuf* mbuf) noexcept { mbufs[count++] = mbuf; }
+        void put_all(std::span<rte_mbuf* const> more) noexcept {
+            std::copy(more.begin(), more.end(), mbufs.begin() + count);
+            count += static_cast<unsigned>(more.size());
+        }
+        std::span<rte_mbuf*> take() noexcept { return {mbufs.data(), std::exchange(count, 0u)}; }
+    };
+
+    unsigned poll_queue(const RxQueue& queue, std::uint32_t wanted) noexcept;
+    void distribute(std::span<rte_mbuf*> mbufs, PortId port) noexcept;
+    void steer_burst(std::span<rte_mbuf*> mbufs, PortId port) noexcept;
+    void deal(std::span<rte_mbuf*> mbufs, std::span<const std::uint32_t, rx_burst> owners) noexcept;
+    void hand_over(std::size_t owner, std::span<rte_mbuf*> mbufs) noexcept;
+    [[nodiscard]] std::size_t own() const noexcept { return static_cast<std::size_t>(setup_.self); }
 
     Setup setup_;
     LcoreCounters& counters_;
+    BurstSteering steering_;
     std::size_t bursts_per_turn_;  // polls that found something
-    std::uint16_t burst_;          // of one poll
     std::size_t next_queue_ = 0;
-    unsigned kept_count_ = 0;
-    std::array<rte_mbuf*, max_burst> kept_{};
-    struct Outgoing {
-        unsigned count = 0;
-        std::array<rte_mbuf*, rx_burst> mbufs{};
-        std::span<rte_mbuf*> take() noexcept { return {mbufs.data(), std::exchange(count, 0u)}; }
-    };
-    std::vector<Outgoing> outgoing_;  // by worker; empty between polls
+    std::vector<Heap> to_;  // by worker; empty between polls, but for what is kept
 };
 
 }  // namespace weir

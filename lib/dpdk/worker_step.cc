@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "lib/dpdk/mbuf_adapter.hh"
 
@@ -18,7 +19,7 @@ WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
 
 // A packet's way: collected here, decided by the pipeline, gone by one of three doors.
 unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept {
-    const std::span<rte_mbuf*> mbufs = inputs_.empty() ? kept : collect(kept);
+    const std::span<rte_mbuf*> mbufs = collected_ == 0 ? kept : join(kept);
     const auto count = static_cast<unsigned>(mbufs.size());
     if (count == 0) return 0;
     for (unsigned i = 0; i < count; ++i)
@@ -71,23 +72,26 @@ void WorkerStep::drop(rte_mbuf* mbuf, DropReason reason) noexcept {
     drops_[dropped_++] = mbuf;
 }
 
-// First what this lcore polled, then the rings, each time from another one on, so that none
-// starves. What comes from a ring lies in another core's cache, mbuf and frame: all of them are
-// asked for before the first is looked at.
-std::span<rte_mbuf*> WorkerStep::collect(std::span<rte_mbuf*> kept) noexcept {
-    auto count = static_cast<unsigned>(kept.size());
-    std::copy(kept.begin(), kept.end(), mbufs_.begin());
-    const unsigned own = count;
-    for (std::size_t i = 0; i < inputs_.size() && count < max_burst; ++i) {
-        count += inputs_[next_input_]->dequeue({mbufs_.data() + count, max_burst - count});
+// Each time from another ring on, so that none starves. What comes from a ring lies in another
+// core's cache, mbuf and frame, and is asked for before anybody looks at it.
+std::uint32_t WorkerStep::collect(std::uint32_t wanted) noexcept {
+    unsigned count = 0;
+    for (std::size_t i = 0; i < inputs_.size() && count < wanted; ++i) {
+        count += inputs_[next_input_]->dequeue({mbufs_.data() + count, wanted - count});
         if (++next_input_ == inputs_.size()) next_input_ = 0;
     }
-    for (unsigned i = own; i < count; ++i)
+    for (unsigned i = 0; i < count; ++i)
         __builtin_prefetch(mbufs_[i], 1);
-    for (unsigned i = own; i < count; ++i)
+    counters_.handed_in.add(count);
+    collected_ = count;
+    return max_burst - count;
+}
+
+std::span<rte_mbuf*> WorkerStep::join(std::span<rte_mbuf*> kept) noexcept {
+    for (unsigned i = 0; i < collected_; ++i)
         fetch_to_write(mbufs_[i]);
-    counters_.handed_in.add(count - own);
-    return {mbufs_.data(), count};
+    std::copy(kept.begin(), kept.end(), mbufs_.begin() + collected_);
+    return {mbufs_.data(), std::exchange(collected_, 0u) + kept.size()};
 }
 
 void WorkerStep::housekeep(Tick now) noexcept {

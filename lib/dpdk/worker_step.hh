@@ -32,8 +32,13 @@ public:
     // What the setup points to, `counters` and `tx` outlive the step. Used by one lcore alone.
     WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx);
 
-    // One burst: `kept` (at most max_burst, of the RX step of this lcore) and what lies in the
-    // input rings, max_burst packets in all. Answers how many it disposed of.
+    // Takes what lies in the input rings for the next run(), at most `wanted` packets, and begins
+    // to load them. Answers for how many more run() has room. Precondition: nothing was collected
+    // since the last run(); wanted <= max_burst.
+    std::uint32_t collect(std::uint32_t wanted) noexcept;
+
+    // One burst: what was collected and `kept`, of the RX step of this lcore, at most as many as
+    // there is room for. Answers how many it disposed of.
     unsigned run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept;
 
     // Once a loop, bounded: looks at sweep_per_loop lines, so that the whole connection
@@ -46,7 +51,7 @@ public:
     static constexpr std::uint32_t sweep_per_loop = 32;
 
 private:
-    std::span<rte_mbuf*> collect(std::span<rte_mbuf*> kept) noexcept;
+    std::span<rte_mbuf*> join(std::span<rte_mbuf*> kept) noexcept;
     [[nodiscard]] bool one_way(unsigned count) const noexcept;
     void dispose(rte_mbuf* mbuf, const Packet& packet, const Verdict& verdict, Tick now) noexcept;
     void drop(rte_mbuf* mbuf, DropReason reason) noexcept;
@@ -64,7 +69,7 @@ private:
     bool swept_ = false;
     std::uint32_t sweep_due_ = 0;  // lines to visit
 
-    unsigned dropped_ = 0;
+    unsigned collected_ = 0, dropped_ = 0;
     std::array<rte_mbuf*, max_burst> mbufs_{}, drops_{};
     std::array<Packet, max_burst> packets_{};
     std::array<Verdict, max_burst> verdicts_{};
