@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "lib/balance/maglev.hh"
 #include "lib/balance/maglev_parts.hh"
@@ -17,9 +18,32 @@ inline std::uint32_t plus(std::uint32_t a, std::uint32_t b, std::uint32_t slots)
     return std::min(sum, sum - slots);
 }
 
+// The same, four at once.
+using Four = std::uint32_t __attribute__((vector_size(16)));
+inline Four plus(Four a, Four b, std::uint32_t slots) noexcept {
+    const Four sum = a + b, less = sum - slots;
+    return sum < less ? sum : less;
+}
+
+// A factor below `slots`, and factor * 2^32 / slots.
+struct Factor {
+    std::uint32_t value, scaled;
+};
+inline Factor make_factor(std::uint64_t value, std::uint32_t slots) noexcept {
+    return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>((value << 32) / slots)};
+}
+
+// A product modulo `slots`: its remainder by an estimate of the quotient that is at most one too
+// small (Shoup; see Harvey, "Faster Arithmetic for Number-Theoretic Transforms", 2014, section 2).
+inline std::uint32_t times(std::uint32_t a, Factor b, std::uint32_t slots) noexcept {
+    const auto quotient = static_cast<std::uint32_t>(std::uint64_t{b.scaled} * a >> 32);
+    const std::uint32_t product = b.value * a - quotient * slots;
+    return std::min(product, product - slots);
+}
+
 // A member's way through its permutation of the slots: `skip` further with every step.
 struct Walk {
-    static constexpr unsigned steps = 8;           // looked at together, see Filler
+    static constexpr unsigned steps = 8;           // looked at together, see look_ahead()
     std::array<std::uint32_t, steps + 1> ahead{};  // i steps, in slots
     std::uint32_t next = 0;                        // slot, not looked at yet
     Seat seat = no_seat;
@@ -36,6 +60,15 @@ Walk make_walk(std::uint64_t name_hash, Seat seat, std::uint32_t slots) {
     walk.seat = seat;
     return walk;
 }
+
+// The same with a view of which slots ahead are free, see look_far().
+struct alignas(32) FarWalk {
+    static constexpr unsigned steps = 32;  // looked at together
+    std::uint32_t next = 0;                // as in Walk
+    Factor skip{};
+    std::uint32_t start = 0, seen = 0;  // bit i of `seen`: i steps from `start` was a free slot
+    Seat seat = no_seat;
+};
 
 // Whose turn it is when all weigh the same: one after the other.
 class TurnCircle {
@@ -129,14 +162,15 @@ public:
 
     template <typename Turns>
     std::vector<Seat> fill(Turns turns) {
-        // Both ways cost the same at about the square root; the first groups of four nearly always
-        // hold a free slot.
+        // Both ways cost the same at about the square root.
         const auto last = static_cast<std::uint32_t>(std::sqrt(slots_));
-        std::uint32_t left = slots_;
-        for (; left > std::max(last, slots_ / 4); --left)
-            look_ahead<4>(walks_[turns.turn()]);
-        for (; left > last; --left)
-            look_ahead<Walk::steps>(walks_[turns.turn()]);
+        // With fewer turns than these, a walk comes to a slot that it has seen so late that others
+        // have often taken it.
+        constexpr std::uint32_t many_turns = 128;
+        if (slots_ / many_turns >= walks_.size())
+            look_far(turns, last);
+        else
+            look_ahead(turns, last);
         list_last();
         while (!last_.empty())
             compute(turns.turn());
@@ -144,6 +178,69 @@ public:
     }
 
 private:
+    // Both look until `last` slots are free.
+    // The next slots are looked at in every turn anew. The first groups of four nearly always hold
+    // a free one.
+    template <typename Turns>
+    void look_ahead(Turns& turns, std::uint32_t last) noexcept {
+        std::uint32_t left = slots_;
+        for (; left > std::max(last, slots_ / 4); --left)
+            look_ahead<4>(walks_[turns.turn()]);
+        for (; left > last; --left)
+            look_ahead<Walk::steps>(walks_[turns.turn()]);
+    }
+
+    // Each slot is looked at once, with others of its walk; those that were free then are looked at
+    // again when the walk comes to them.
+    template <typename Turns>
+    void look_far(Turns& turns, std::uint32_t last) {
+        std::vector<FarWalk> walks;
+        walks.reserve(walks_.size());
+        for (const Walk& walk : walks_)
+            walks.push_back({walk.next, make_factor(walk.skip(), slots_), 0, 0, walk.seat});
+        for (std::uint32_t left = slots_; left > last; --left)
+            take_seen(walks[turns.turn()]);
+        // Slots before the next one that was seen are taken: it makes no difference to begin there.
+        for (std::size_t i = 0; i < walks.size(); ++i)
+            walks_[i].next = walks[i].seen != 0 ? walks[i].start : walks[i].next;
+    }
+
+    [[gnu::always_inline]] void take_seen(FarWalk& walk) noexcept {
+        for (;;) {
+            if (walk.seen == 0) [[unlikely]]
+                see(walk);
+            const auto steps = static_cast<std::uint32_t>(std::countr_zero(walk.seen));
+            const std::uint32_t slot = plus(walk.start, times(steps, walk.skip, slots_), slots_);
+            walk.seen &= walk.seen - 1;
+            if (free_[slot] != 0) {
+                free_[slot] = 0;
+                table_[slot] = walk.seat;
+                return;
+            }
+        }
+    }
+
+    [[gnu::noinline]] void see(FarWalk& walk) const noexcept {
+        const std::uint8_t* const free = free_.data();
+        const std::uint32_t one = walk.skip.value, two = plus(one, one, slots_);
+        const Four four = Four{} + plus(two, two, slots_);
+        Four at = plus(Four{} + walk.next, Four{0, one, two, plus(one, two, slots_)}, slots_);
+        std::uint32_t seen = 0;
+        do {
+            alignas(Four) std::array<std::uint32_t, FarWalk::steps> places;
+            for (unsigned i = 0; i < FarWalk::steps; i += 4) {
+                std::memcpy(&places[i], &at, sizeof at);
+                at = plus(at, four, slots_);
+            }
+            walk.start = places[0];
+#pragma GCC unroll 32
+            for (unsigned i = 0; i < FarWalk::steps; ++i)
+                seen |= std::uint32_t{free[places[i]]} << i;
+        } while (seen == 0);
+        walk.seen = seen;
+        walk.next = at[0];
+    }
+
     template <unsigned count>
     void look_ahead(Walk& walk) noexcept {
         for (;;) {
@@ -162,9 +259,16 @@ private:
         }
     }
 
+    // Eight slots at a time, as few of them hold a free one.
     void list_last() {
-        for (std::uint32_t slot = 0; slot < slots_; ++slot) {
-            if (free_[slot] != 0) last_.push_back(slot);
+        free_.resize((free_.size() + 7) / 8 * 8);
+        for (std::uint32_t first = 0; first < slots_; first += 8) {
+            std::uint64_t eight = 0;
+            std::memcpy(&eight, &free_[first], sizeof eight);
+            if (eight == 0) continue;
+            for (std::uint32_t slot = first; slot < first + 8; ++slot) {
+                if (free_[slot] != 0) last_.push_back(slot);
+            }
         }
         invert_skips();
     }
@@ -187,25 +291,19 @@ private:
         for (std::size_t i = walks_.size(); i-- > 0;) {
             const std::uint64_t one = inverse * products[i] % slots_;
             inverse = inverse * walks_[i].skip() % slots_;
-            inverses_[i] = {static_cast<std::uint32_t>(one),
-                            static_cast<std::uint32_t>((one << 32) / slots_)};
+            inverses_[i] = make_factor(one, slots_);
         }
     }
 
-    // Steps from walk.next to a slot: distance / skip modulo `slots_`. The product's remainder by
-    // an estimate of the quotient that is at most one too small (Shoup; see Harvey, "Faster
-    // Arithmetic for Number-Theoretic Transforms", 2014, section 2): a loop of plain arithmetic.
+    // Steps from walk.next to a slot: distance / skip modulo `slots_`. A loop of plain arithmetic.
     void compute(std::uint32_t turn) noexcept {
         Walk& walk = walks_[turn];
-        const Inverse inverse = inverses_[turn];
+        const Factor inverse = inverses_[turn];
         std::uint32_t fewest = slots_;
         for (const std::uint32_t slot : last_) {
             const std::uint32_t difference = slot - walk.next;
             const std::uint32_t distance = std::min(difference, difference + slots_);
-            const auto quotient =
-                static_cast<std::uint32_t>(std::uint64_t{inverse.scaled} * distance >> 32);
-            const std::uint32_t steps = inverse.value * distance - quotient * slots_;
-            fewest = std::min(fewest, std::min(steps, steps - slots_));
+            fewest = std::min(fewest, times(distance, inverse, slots_));
         }
         const auto slot =
             static_cast<std::uint32_t>((walk.next + std::uint64_t{fewest} * walk.skip()) % slots_);
@@ -218,15 +316,12 @@ private:
         last_.pop_back();
     }
 
-    struct Inverse {
-        std::uint32_t value, scaled;  // of the skip; scaled: value * 2^32 / slots
-    };
     std::vector<Walk>& walks_;
     const std::uint32_t slots_;
     std::vector<Seat> table_;
     std::vector<std::uint8_t> free_;  // by slot: 1 or 0
     std::vector<std::uint32_t> last_;
-    std::vector<Inverse> inverses_;  // by walk
+    std::vector<Factor> inverses_;  // of the skips, by walk
 };
 
 }  // namespace

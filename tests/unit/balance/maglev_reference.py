@@ -116,3 +116,4 @@ print("  1, 7, 30 down:", hex(digest(live_table(full, weighted, set(range(50)) -
 print("  all but 3, 7, 10 down:", hex(digest(live_table(full, weighted, {3, 7, 10}))))
 print("1000 equal, 65537 slots:", hex(digest(configured(pool(1000, lambda i: 100), 65537))))
 print("1000 of weight 1 + i % 100, 65537 slots:", hex(digest(configured(pool(1000, lambda i: 1 + i % 100), 65537))))
+print("1000 of weight 1 + i % 100, 655373 slots:", hex(digest(configured(pool(1000, lambda i: 1 + i % 100), 655373))))

@@ -80,6 +80,7 @@ TEST_CASE("maglev: known answers, for ever", "[balance]") {
     CHECK(digest(maglev_configured(equal_pool(1000), 65'537)) == 0x5b43a5c6f62074e9);
     const auto thousand = pool(1000, [](std::size_t i) { return 1 + i % 100; });
     CHECK(digest(maglev_configured(thousand, 65'537)) == 0x9d690fe4957cc044);
+    CHECK(digest(maglev_configured(thousand, 655'373)) == 0xf359dc56db2f7d7a);
 }
 
 TEST_CASE("maglev: default sizes are listed primes with 100 slots a backend", "[balance]") {

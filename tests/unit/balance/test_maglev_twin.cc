@@ -109,16 +109,27 @@ TEST_CASE("maglev: the fast table is the slow one where quotients are estimates"
     CHECK(same);
 }
 
+TEST_CASE("maglev: the fast table of a thousand members is the slow one", "[balance]") {
+    std::mt19937_64 random(15);
+    const auto members = draw(random, 1000);
+    for (const std::uint32_t slots : {65'537u, 655'373u}) {
+        const bool same = maglev_configured(members, slots) == SlowMaglev(members, slots).build();
+        CHECK(same);
+    }
+}
+
 TEST_CASE("maglev: names whose walks meet at once give the slow table", "[balance][property]") {
     // The same first slot for all, the same skip for all, and skips of one slot or all but one.
     std::mt19937_64 random(12);
     for (const std::uint32_t slots : {5u, 61u, 1021u, 4093u}) {
-        for (int kind = 0; kind < 4; ++kind) {
-            auto members = draw(random, 40);
+        for (int kind = 0; kind < 8; ++kind) {
+            // Few members have many turns each.
+            auto members = draw(random, kind < 4 ? 40 : 6);
             for (std::uint32_t i = 0; i < members.size(); ++i) {
-                const std::uint64_t high = kind == 0 ? 7 + std::uint64_t{i} * slots : random();
-                const std::uint64_t skip = kind == 1 ? 3 : kind == 2 ? 1 : slots - 1;
-                const std::uint64_t low = kind == 0 ? random() : i * (slots - 1ull) + skip - 1;
+                const int same = kind % 4;
+                const std::uint64_t high = same == 0 ? 7 + std::uint64_t{i} * slots : random();
+                const std::uint64_t skip = same == 1 ? 3 : same == 2 ? 1 : slots - 1;
+                const std::uint64_t low = same == 0 ? random() : i * (slots - 1ull) + skip - 1;
                 members[i].name_hash = high << 32 | (low & 0xffffffff);
             }
             INFO("slots " << slots << " kind " << kind);
