@@ -5,6 +5,7 @@
 
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/lanes_packet.hh"
+#include "lib/flow/touch.hh"
 
 namespace weir::lanes {
 
@@ -17,15 +18,7 @@ bool available() noexcept {
 
 namespace {
 
-// Loads a word of each flow's line. A prefetch would do, but some CPUs drop those whose address is
-// in no TLB, which with a table of many megabytes many are; a load is always carried out, and
-// nobody waits for it.
-inline void touch(const std::uint32_t& word) noexcept {
-    std::uint32_t unused;
-    asm volatile("movl %1, %0" : "=r"(unused) : "m"(word));
-}
-
-// Of the first `packets`.
+// Starts to load the lines of the flows among the first `packets`.
 inline void touch_lines(const FlowTable& flows, const FlowBurst& burst, std::size_t packets,
                         const Received& received) noexcept {
     const NarrowTable::Lines narrow = flows.narrow_lines();

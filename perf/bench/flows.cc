@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "lib/flow/touch.hh"
+
 namespace weir::bench {
 
 namespace {
@@ -45,12 +47,28 @@ Asked Flows::ask(std::uint32_t flow) const noexcept {
     return {table_.name(key, 1, false), key, flow};
 }
 
+void Flows::fetch_lines(std::span<const Asked> burst, Fetch fetch) const noexcept {
+    if (fetch == Fetch::prefetches) {
+        for (const Asked& asked : burst)
+            table_.prefetch(asked.name);
+    } else if (family_ == Family::v4) {
+        const NarrowTable::Lines table = table_.narrow_lines();
+        for (const Asked& asked : burst)
+            touch(table.line(asked.name.home).header);
+    } else {
+        const WideTable::Lines table = table_.wide_lines();
+        for (const Asked& asked : burst) {
+            touch(table.line(asked.name.home).header);
+            touch(table.companion(asked.name.home).ports[0]);
+        }
+    }
+}
+
 // As the pipeline does: lines for all, then where each entry lies; those that may lie in another
 // line come last.
 template <typename Use>
-void Flows::find_all(std::span<const Asked> burst, Use&& use) noexcept {
-    for (const Asked& asked : burst)
-        table_.prefetch(asked.name);
+void Flows::find_all(std::span<const Asked> burst, Fetch fetch, Use&& use) noexcept {
+    fetch_lines(burst, fetch);
     const std::uint32_t changes = table_.changes();
     std::size_t open = 0;
     for (std::size_t i = 0; i < burst.size(); ++i) {
@@ -69,9 +87,9 @@ void Flows::find_all(std::span<const Asked> burst, Use&& use) noexcept {
     }
 }
 
-unsigned Flows::look_up(std::span<const Asked> burst, std::uint64_t& sum) noexcept {
+unsigned Flows::look_up(std::span<const Asked> burst, Fetch fetch, std::uint64_t& sum) noexcept {
     unsigned found = 0;
-    find_all(burst, [&](const Asked& asked, LinePlace place) {
+    find_all(burst, fetch, [&](const Asked& asked, LinePlace place) {
         if (!place || is_past(table_.entry(asked.name, place).expiry(), now)) return;
         ++found;
         sum += table_.entry(asked.name, place).backend();
@@ -82,7 +100,7 @@ unsigned Flows::look_up(std::span<const Asked> burst, std::uint64_t& sum) noexce
 unsigned Flows::insert(std::span<const Asked> burst) noexcept {
     const FlowValue value{0, FlowState::established, expiry_of(now + 900'000)};
     unsigned inserted = 0;
-    find_all(burst, [&](const Asked& asked, LinePlace place) {
+    find_all(burst, Fetch::loads, [&](const Asked& asked, LinePlace place) {
         if (place) return;
         FlowValue own = value;
         own.backend = remembered_of(asked.flow);

@@ -21,6 +21,10 @@ struct Asked {
     std::uint32_t flow = 0;
 };
 
+// How the lines of a burst are asked for: by loads as the pipeline does with lanes, or by
+// prefetches as it does without.
+enum class Fetch : std::uint8_t { loads, prefetches };
+
 class Flows {
 public:
     // A table with room for `flows`, and no more.
@@ -34,7 +38,8 @@ public:
 
     // How many of the burst were found; what was remembered of each is added to `sum`, see
     // remembered_of().
-    [[nodiscard]] unsigned look_up(std::span<const Asked> burst, std::uint64_t& sum) noexcept;
+    [[nodiscard]] unsigned look_up(std::span<const Asked> burst, Fetch fetch,
+                                   std::uint64_t& sum) noexcept;
     // How many of the burst found room. None of them is in the table yet.
     [[nodiscard]] unsigned insert(std::span<const Asked> burst) noexcept;
     // What insert() remembers of a flow.
@@ -44,9 +49,10 @@ public:
 
 private:
     [[nodiscard]] FlowSizes sizes() const noexcept;
+    void fetch_lines(std::span<const Asked> burst, Fetch fetch) const noexcept;
     // Calls use(asked, place) for each of the burst.
     template <typename Use>
-    void find_all(std::span<const Asked> burst, Use&& use) noexcept;
+    void find_all(std::span<const Asked> burst, Fetch fetch, Use&& use) noexcept;
 
     Family family_;
     std::uint32_t flows_;

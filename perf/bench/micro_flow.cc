@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/flow/touch.hh"
 #include "perf/bench/flows.hh"
 #include "perf/bench/groups.hh"
 #include "perf/bench/random.hh"
@@ -19,11 +20,12 @@ constexpr const char* group = "micro";
 constexpr std::size_t line_bytes = 64;
 constexpr std::uint32_t enough_to_insert = 100'000;  // for windows of a sixteenth each
 
-// One prefetched random cache line of `memory`: the least that a lookup in so much memory can cost.
+// One random cache line of `memory`: the least that a lookup in so much memory can cost.
 // Addresses are drawn beforehand, as the hashes of look_up() are. Both take one burst at a time: in
 // the pipeline other work lies between two bursts, so the misses of one do not overlap with those
 // of the next.
-std::vector<Window> random_lines(const Options& options, std::span<const std::byte> memory) {
+std::vector<Window> random_lines(const Options& options, std::span<const std::byte> memory,
+                                 Fetch fetch) {
     std::vector<const std::byte*> lines(options.burst);
     Random random;
     volatile unsigned sink = 0;
@@ -33,8 +35,12 @@ std::vector<Window> random_lines(const Options& options, std::span<const std::by
                 memory.data() + std::size_t{random.below(memory.size() / line_bytes)} * line_bytes;
         unsigned sum = 0;
         watch.start();
-        for (const std::byte* line : lines)
-            __builtin_prefetch(line);
+        for (const std::byte* line : lines) {
+            if (fetch == Fetch::prefetches)
+                __builtin_prefetch(line);
+            else
+                touch(*reinterpret_cast<const std::uint32_t*>(line));
+        }
         for (const std::byte* line : lines)
             sum += static_cast<unsigned>(*line);
         watch.stop(lines.size());
@@ -71,15 +77,15 @@ public:
         return windows;
     }
 
-    [[nodiscard]] std::vector<Window> look_up() {
-        return windows_of(options_.plan, [this](Stopwatch& watch) {
+    [[nodiscard]] std::vector<Window> look_up(Fetch fetch) {
+        return windows_of(options_.plan, [this, fetch](Stopwatch& watch) {
             std::uint64_t right = 0, sum = 0;
             for (Asked& asked : asked_) {
                 asked = flows_.ask(random_.below(count_));
                 right += Flows::remembered_of(asked.flow);
             }
             watch.start();
-            const unsigned found = flows_.look_up(asked_, sum);
+            const unsigned found = flows_.look_up(asked_, fetch, sum);
             watch.stop(asked_.size());
             if (found != asked_.size() || sum != right)
                 throw std::runtime_error(
@@ -93,7 +99,7 @@ public:
         for (std::uint64_t done = 0; done < lookups; done += asked_.size()) {
             for (Asked& asked : asked_)
                 asked = flows_.ask(count_ + random_.below((std::uint64_t{1} << 32) - count_));
-            found += flows_.look_up(asked_, sum);
+            found += flows_.look_up(asked_, Fetch::loads, sum);
         }
         return found;
     }
@@ -114,13 +120,20 @@ void measure_table(const Options& options, Family family, std::uint32_t flows, R
     FlowBench bench(options, family, flows);
     const json& conditions = bench.conditions();
     const Spread fresh = spread_of(bench.grow());
-    const Spread found = spread_of(bench.look_up());
+    const Spread found = spread_of(bench.look_up(Fetch::loads));
+    const Spread found_by_prefetch = spread_of(bench.look_up(Fetch::prefetches));
     const Region region(bench.bytes());
-    const Spread line = spread_of(random_lines(options, region.bytes().first(bench.bytes())));
+    const auto line = [&](Fetch fetch) {
+        return spread_of(random_lines(options, region.bytes().first(bench.bytes()), fetch));
+    };
+    const Spread loaded = line(Fetch::loads), prefetched = line(Fetch::prefetches);
     report.add(group, "flow lookup", conditions, "cycles", found);
-    report.add(group, "random prefetched line", conditions, "cycles", line);
+    report.add(group, "flow lookup, by prefetches", conditions, "cycles", found_by_prefetch);
+    report.add(group, "random loaded line", conditions, "cycles", loaded);
+    report.add(group, "random prefetched line", conditions, "cycles", prefetched);
+    // Against the cheaper way to get a line.
     report.add(group, "flow lookup / random line", conditions, "ratio",
-               scaled(found, 1 / line.median));
+               scaled(found, 1 / std::min(loaded.median, prefetched.median)));
     if (flows >= enough_to_insert)
         report.add(group, "flow insert, from empty to full", conditions, "cycles", fresh);
     report.add(group, "bytes a flow", conditions, "bytes",
