@@ -40,10 +40,4 @@ struct PacketMeta {
                       meta.destination_port);
 }
 
-[[nodiscard]] inline FlowKey flow_key(const std::uint8_t* frame, const PacketMeta& meta) noexcept {
-    FlowKey key;
-    flow_words(frame, meta).store(key);
-    return key;
-}
-
 }  // namespace weir

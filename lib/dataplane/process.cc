@@ -103,11 +103,14 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
                    ? lanes::settle(flows_, burst_, plain, common.deadlines)
                    : 0;
     BurstMask open = 0;
+    chosen_ = 0;
     for (BurstMask rest = flows & ~settled_; rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
-        burst_.places[i] = flows_.look(burst_.name(i));
-        open |= burst_.places[i].is_open() ? bit(i) : 0;
+        const LinePlace place = burst_.places[i] = flows_.look(burst_.name(i), common.now);
+        open |= place.is_open() ? bit(i) : 0;
+        chosen_ |= place ? 0 : bit(i);
     }
+    if (chosen_ != 0) choose(common.tables, chosen_, packets);
     inserted_ = 0;
     moved_ = false;
     // Those whose other line has only begun to load come last.
@@ -191,23 +194,37 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
     of_backend.active_flows.add(1);
 }
 
+[[gnu::always_inline]] inline const BackendEntry* Pipeline::by_slot(
+    const Tables& tables, std::size_t i, const Packet& packet) const noexcept {
+    const ServiceTable& service = *tables.services[burst_.services[i].place];
+    const std::uint64_t hash = slot_hash(flow_words(packet.data, burst_.meta(i)), tables.hash_seed);
+    const Seat seat = maglev_lookup(service.slots, hash);
+    return seat != no_seat ? &service.seats[seat] : nullptr;
+}
+
+[[gnu::noinline]] void Pipeline::choose(const Tables& tables, BurstMask flows,
+                                        std::span<const Packet> packets) noexcept {
+    for (BurstMask rest = flows; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        burst_.chosen[i] = by_slot(tables, i, packets[i]);
+    }
+}
+
 // For a flow that is new, expired or reopened, or whose backend went away. Only what becomes of
 // most new flows happens here, in a few registers.
 [[gnu::noinline]] Pipeline::Choice Pipeline::pick(const Common& common, std::size_t i,
                                                   const Packet& packet) noexcept {
-    const Tables& tables = common.tables;
-    const ServiceTable& service = *tables.services[burst_.services[i].place];
-    const std::uint64_t hash = slot_hash(flow_words(packet.data, burst_.meta(i)), tables.hash_seed);
-    const Seat seat = maglev_lookup(service.slots, hash);
-    if (seat == no_seat) [[unlikely]]
+    const BackendEntry* const entry =
+        (chosen_ & bit(i)) != 0 ? burst_.chosen[i] : by_slot(common.tables, i, packet);
+    if (entry == nullptr) [[unlikely]]
         return {nullptr, DropReason::no_backend};
-    const BackendEntry& backend = service.seats[seat];
+    const BackendEntry& backend = *entry;
     if (burst_.places[i]) [[unlikely]]
         return pick_again(common, i, backend);
     const FlowName name = burst_.name(i);
     if (!flows_.insert_at_home(name, first_value(common, i, backend))) {
         if (!flows_.is_full_for(name, common.now)) return pick_elsewhere(common, i, backend);
-        return untracked(tables, backend);
+        return untracked(common.tables, backend);
     }
     inserted_ |= home_bit(i);
     remember(backend);

@@ -82,6 +82,11 @@ private:
     const BackendEntry* kept(const Common& common, std::size_t i) noexcept;
     // One picked by the service's table.
     Choice pick(const Common& common, std::size_t i, const Packet& packet) noexcept;
+    // The same for many, beforehand, so that their hashes and slots do not wait for each other.
+    void choose(const Tables& tables, BurstMask flows, std::span<const Packet> packets) noexcept;
+    // What the service's table says; nullptr: it has no live backend.
+    const BackendEntry* by_slot(const Tables& tables, std::size_t i,
+                                const Packet& packet) const noexcept;
     // What the entry of a flow says when it gets a backend.
     FlowValue first_value(const Common& common, std::size_t i,
                           const BackendEntry& backend) const noexcept;
@@ -108,9 +113,10 @@ private:
     const bool lanes_;
     // A member and not a local: it is read again by the next stage, and never cleared.
     FlowBurst burst_;
-    // Of this group: flows whose entry need not be looked at; home lines of those that are new; and
-    // whether places that were looked up before may not hold any more.
-    BurstMask settled_ = 0, inserted_ = 0;
+    // Of this group: flows whose entry need not be looked at; those that had none when they were
+    // looked up, and have their backend chosen; home lines of those that are new; and whether
+    // places that were looked up before may not hold any more.
+    BurstMask settled_ = 0, chosen_ = 0, inserted_ = 0;
     bool moved_ = false;
 };
 

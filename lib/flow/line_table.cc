@@ -74,10 +74,9 @@ typename LineTable<Format>::Key LineTable<Format>::key(LinePlace at) const noexc
 
 // Is there one that may give its place to this key? A flood of new flows asks so for each.
 template <typename Format>
-[[gnu::noinline]] bool LineTable<Format>::has_expired(std::uint32_t home, std::uint64_t wanted,
-                                                      Tick now) const noexcept {
-    return (expired(buckets_[home].line, now) |
-            expired(buckets_[alternate(home, wanted)].line, now)) != 0;
+[[gnu::noinline]] bool LineTable<Format>::has_expired(const Name& name, Tick now) const noexcept {
+    return (expired(buckets_[name.home].line, now) |
+            expired(buckets_[alternate(name.home, name.wanted)].line, now)) != 0;
 }
 
 // A place of this line for a new or moved entry: a free one unless the table is full, else that of
@@ -117,6 +116,7 @@ void LineTable<Format>::move(LinePlace from, LinePlace to) noexcept {
                      source.line.expiry(from.slot())});
     target.companion.put(to.slot(), source.companion.rest(from.slot()));
     source.line.clear(from.slot());
+    soonest_.note(target.line.expiry(to.slot()));
 }
 
 // Breadth first: all entries of both lines, then all of the lines that these could move to. The

@@ -30,6 +30,7 @@
 #include "lib/flow/key_mix.hh"
 #include "lib/flow/line.hh"
 #include "lib/flow/prefetch.hh"
+#include "lib/flow/soonest.hh"
 
 namespace weir {
 
@@ -84,7 +85,7 @@ public:
     // find() in two stages, for a burst: look() reads the home, and when the entry may lie in the
     // alternate, prefetches that and answers a place that is_open(), which finish() completes. Both
     // hold until an entry is added, moved or removed.
-    [[nodiscard]] LinePlace look(const Name& name) const noexcept;
+    [[nodiscard]] LinePlace look(const Name& name, Tick now) const noexcept;
     [[nodiscard]] LinePlace finish(const Name& name, LinePlace looked) const noexcept;
 
     // A new entry. Precondition: find() just answered none. An expired entry gives its place when
@@ -99,9 +100,10 @@ public:
     // Its most frequent case alone, for the caller to inline: false when the entry does not simply
     // get a free slot of its home; nothing was done then.
     [[nodiscard]] bool insert_at_home(const Name& name, const FlowValue& value) noexcept;
-    // insert() would refuse because the table is full. Costs a look at two lines.
+    // insert() would refuse because the table is full. Costs a look at two lines, or none while no
+    // entry of the table has expired.
     [[nodiscard]] bool is_full_for(const Name& name, Tick now) const noexcept {
-        return is_full() && !has_expired(name.home, name.wanted, now);
+        return is_full() && (!soonest_.may_be_past(now) || !has_expired(name, now));
     }
 
     // Removes an entry, live or expired.
@@ -132,13 +134,19 @@ public:
         return !is_past(expiry(at), now);
     }
     [[nodiscard]] Key key(LinePlace at) const noexcept;
-    void set(LinePlace at, const FlowValue& value) noexcept { line(at).set(at.slot(), value); }
+    void set(LinePlace at, const FlowValue& value) noexcept {
+        line(at).set(at.slot(), value);
+        soonest_.note(value.expiry);
+    }
     void set_time(LinePlace at, FlowState state, Expiry expiry) noexcept {
         line(at).set_time(at.slot(), state, expiry);
+        soonest_.note(expiry);
     }
+    // To be told of every expiry that is written by way of line().
+    [[nodiscard]] Soonest& soonest() noexcept { return soonest_; }
 
     // Visits the next `lines` lines, wrapping round, and removes the expired entries; calls
-    // expired(backend) for each. Returns how many were removed. Must come round within 37 hours.
+    // expired(backend) for each. Returns how many were removed. Must come round within 18 hours.
     template <typename Expired>
     std::uint32_t sweep(std::uint32_t lines, Tick now, Expired&& expired) noexcept;
 
@@ -180,8 +188,7 @@ private:
     [[nodiscard]] std::uint32_t free_slots(std::uint32_t line) const noexcept {
         return ~buckets_[line].line.header & all_slots;
     }
-    [[nodiscard]] bool has_expired(std::uint32_t home, std::uint64_t wanted,
-                                   Tick now) const noexcept;
+    [[nodiscard]] bool has_expired(const Name& name, Tick now) const noexcept;
     [[nodiscard]] bool may_displace(std::uint32_t home, std::uint32_t alternate) const noexcept;
     [[nodiscard]] LinePlace place_in(std::uint32_t line, bool full, Tick now) const noexcept;
     void put(std::uint32_t line, unsigned slot, std::uint64_t displaced, const Name& name,
@@ -195,6 +202,7 @@ private:
     std::uint32_t lines_ = 0;
     std::uint64_t stride_ = 0;  // permuted keys a line: floor(2^64 / lines)
     KeyMix mix_;
+    Soonest soonest_;
 };
 
 // What every packet runs through, for the callers to inline.
@@ -257,12 +265,13 @@ inline LinePlace LineTable<Format>::find(const Name& name) const noexcept {
 }
 
 template <typename Format>
-inline LinePlace LineTable<Format>::look(const Name& name) const noexcept {
+inline LinePlace LineTable<Format>::look(const Name& name, Tick now) const noexcept {
     const LinePlace place = find_in(name.home, name.wanted, name);
     const FlowLine& home = buckets_[name.home].line;
     if (place) return place;
-    const bool room = free_slots(name.home) != 0 && !is_full();
-    if (home.displaced() == 0 && room) return place;
+    // A new entry gets its place at home, or none anywhere.
+    const bool decided = is_full() ? !soonest_.may_be_past(now) : free_slots(name.home) != 0;
+    if (home.displaced() == 0 && decided) return place;
     const std::uint32_t line = alternate(name.home, name.wanted);
     if (home.displaced() == 0) {  // not there; but it may be where a new entry gets its place
         weir::prefetch(&buckets_[line].line);
@@ -283,7 +292,10 @@ inline void LineTable<Format>::put(std::uint32_t line, unsigned slot, std::uint6
     Bucket& bucket = buckets_[line];
     bucket.line.put(slot, name.wanted | displaced, value);
     bucket.companion.put(slot, name.rest);
-    ++header_->size;
+    if (header_->size++ == 0) [[unlikely]]
+        soonest_.note_only(value.expiry);
+    else
+        soonest_.note(value.expiry);
 }
 
 template <typename Format>
@@ -310,6 +322,9 @@ std::uint32_t LineTable<Format>::sweep(std::uint32_t lines, Tick now, Expired&& 
             erase({number << 3 | slot});
             ++removed;
         }
+        for (std::uint32_t rest = line.used(); rest != 0; rest &= rest - 1)
+            soonest_.note(line.expiry(static_cast<unsigned>(std::countr_zero(rest))));
+        if (header_->sweep_next == 0) soonest_.end_round(now);
     }
     return removed;
 }

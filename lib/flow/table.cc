@@ -107,7 +107,6 @@ FlowTable::Inserted FlowTable::insert(const FlowName& name, const FlowValue& val
                                       Tick now) noexcept {
     return with(*this, name, [&](auto& table, const auto& own) {
         const auto inserted = table.insert(own, value, now);
-        changes_ += inserted.place ? 1 : 0;
         return Inserted{static_cast<bool>(inserted.place), inserted.replaced, inserted.moved,
                         inserted.old_backend};
     });

@@ -54,13 +54,18 @@ struct FlowName {
 struct FlowEntry {
     FlowLine& line;
     unsigned slot;
+    Soonest& soonest;  // of its table
 
     [[nodiscard]] std::uint32_t backend() const noexcept { return line.backend(slot); }
     [[nodiscard]] FlowState state() const noexcept { return line.state(slot); }
     [[nodiscard]] Expiry expiry() const noexcept { return line.expiry(slot); }
-    void set(const FlowValue& value) const noexcept { line.set(slot, value); }
+    void set(const FlowValue& value) const noexcept {
+        line.set(slot, value);
+        soonest.note(value.expiry);
+    }
     void set_time(FlowState state, Expiry expiry) const noexcept {
         line.set_time(slot, state, expiry);
+        soonest.note(expiry);
     }
 };
 
@@ -104,18 +109,22 @@ public:
 
     // For a burst, each over all its flows: prefetch() asks for the line; look() reads it, and
     // where the entry may lie in another line, asks for that and answers a place that is_open();
-    // finish() then says. All hold until changes() counts on.
+    // finish() then says. Both hold until an entry is added, moved or removed.
     void prefetch(const FlowName& name) const noexcept;
-    [[nodiscard]] LinePlace look(const FlowName& name) const noexcept;
+    [[nodiscard]] LinePlace look(const FlowName& name, Tick now) const noexcept;
     [[nodiscard]] LinePlace finish(const FlowName& name, LinePlace looked) const noexcept;
-    // Counts calls that added, moved or removed entries.
-    [[nodiscard]] std::uint32_t changes() const noexcept { return changes_; }
     // All at once. The entry may have expired.
     [[nodiscard]] LinePlace find(const FlowName& name) const noexcept;
 
     // `at`: where find() or finish() saw it. Not none.
-    [[nodiscard]] FlowEntry entry(const FlowName& name, LinePlace at) const noexcept {
-        return {line(name.kind, at), at.slot()};
+    [[nodiscard]] FlowEntry entry(const FlowName& name, LinePlace at) noexcept {
+        using enum FlowName::Kind;
+        const auto in = [at](auto& table) -> FlowEntry {
+            return {table.line(at), at.slot(), table.soonest()};
+        };
+        if (name.kind == narrow) [[likely]]
+            return in(narrow_);
+        return name.kind == wide ? in(wide_) : in(ranges_);
     }
 
     // As LineTable::insert(). Precondition: find() just answered none.
@@ -151,7 +160,6 @@ public:
             part(ranges_, narrow_.lines() + wide_.lines());
             if (sweep_next_ == lines()) sweep_next_ = 0;
         }
-        changes_ += removed != 0 ? 1 : 0;
         return removed;
     }
 
@@ -171,11 +179,6 @@ public:
     }
 
 private:
-    FlowLine& line(FlowName::Kind kind, LinePlace at) const noexcept {
-        if (kind == FlowName::Kind::narrow) [[likely]]
-            return narrow_.line(at);
-        return kind == FlowName::Kind::wide ? wide_.line(at) : ranges_.line(at);
-    }
     // Calls `use` with the table of the name's kind and the name there.
     template <typename Use>
     static decltype(auto) with(auto& self, const FlowName& name, Use&& use) noexcept {
@@ -195,7 +198,6 @@ private:
     WideTable wide_;
     RangeTable ranges_;
     std::uint32_t sweep_next_ = 0;
-    std::uint32_t changes_ = 0;
 };
 
 inline void FlowTable::name(FlowName& name, std::uint32_t client, std::uint16_t port,
@@ -220,16 +222,14 @@ inline void FlowTable::prefetch(const FlowName& name) const noexcept {
     with(*this, name, [](const auto& table, const auto& own) { table.prefetch(own); });
 }
 
-inline LinePlace FlowTable::look(const FlowName& name) const noexcept {
-    return with(*this, name, [](const auto& table, const auto& own) { return table.look(own); });
+inline LinePlace FlowTable::look(const FlowName& name, Tick now) const noexcept {
+    return with(*this, name,
+                [&](const auto& table, const auto& own) { return table.look(own, now); });
 }
 
 inline bool FlowTable::insert_at_home(const FlowName& name, const FlowValue& value) noexcept {
-    const bool done = with(*this, name, [&](auto& table, const auto& own) {
-        return table.insert_at_home(own, value);
-    });
-    changes_ += done ? 1 : 0;
-    return done;
+    return with(*this, name,
+                [&](auto& table, const auto& own) { return table.insert_at_home(own, value); });
 }
 
 inline bool FlowTable::is_full_for(const FlowName& name, Tick now) const noexcept {

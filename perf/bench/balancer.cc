@@ -189,7 +189,7 @@ std::uint64_t Balancer::lookup_only(std::span<const Sorted> sorted, Tick now) no
         table_.prefetch(one.name);
     std::array<LinePlace, max_burst> places;
     for (std::size_t i = 0; i < sorted.size(); ++i)
-        places[i] = table_.look(sorted[i].name);
+        places[i] = table_.look(sorted[i].name, now);
     std::uint64_t found = 0;
     for (std::size_t i = 0; i < sorted.size(); ++i) {
         const LinePlace place =
@@ -222,7 +222,7 @@ void Balancer::sort(std::span<const Packet> packets, std::span<Sorted> sorted) c
         sorted[i].packet = classify(setting_.tables(), packets[i]);
         const ServiceTable& service = *sorted[i].packet.service;
         sorted[i].meta = meta_of(sorted[i].packet.parsed);
-        sorted[i].key = flow_key(packets[i].data, sorted[i].meta);
+        flow_words(packets[i].data, sorted[i].meta).store(sorted[i].key);
         name_only(packets.subspan(i, 1), sorted.subspan(i, 1));
         sorted[i].backend = &service.seats[maglev_lookup(
             service.slots, slot_hash(sorted[i].key, setting_.tables().hash_seed))];

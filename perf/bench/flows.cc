@@ -65,25 +65,23 @@ void Flows::fetch_lines(std::span<const Asked> burst, Fetch fetch) const noexcep
 }
 
 // As the pipeline does: lines for all, then where each entry lies; those that may lie in another
-// line come last.
+// line come last. No flow comes twice, so what `use` inserts is none of the others.
 template <typename Use>
 void Flows::find_all(std::span<const Asked> burst, Fetch fetch, Use&& use) noexcept {
     fetch_lines(burst, fetch);
-    const std::uint32_t changes = table_.changes();
     std::size_t open = 0;
     for (std::size_t i = 0; i < burst.size(); ++i) {
-        places_[i] = table_.look(burst[i].name);
+        places_[i] = table_.look(burst[i].name, now);
         open_[open] = static_cast<std::uint8_t>(i);
         open += places_[i].is_open() ? 1 : 0;
     }
     for (std::size_t i = 0; i < burst.size(); ++i) {
         if (places_[i].is_open()) continue;
-        use(burst[i], table_.changes() == changes ? places_[i] : table_.find(burst[i].name));
+        use(burst[i], places_[i]);
     }
     for (std::size_t next = 0; next < open; ++next) {
         const Asked& asked = burst[open_[next]];
-        use(asked, table_.changes() == changes ? table_.finish(asked.name, places_[open_[next]])
-                                               : table_.find(asked.name));
+        use(asked, table_.finish(asked.name, places_[open_[next]]));
     }
 }
 

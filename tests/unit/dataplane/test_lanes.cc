@@ -338,6 +338,41 @@ TEST_CASE("lanes: bursts are decided as without them", "[dataplane][property]") 
     CHECK(one.counters.flow_insert_failed.read() > 100);
 }
 
+// Many of these flows are new in the burst in which they come several times.
+TEST_CASE("lanes: a burst is decided as its packets one after the other", "[dataplane][property]") {
+    const Family family = GENERATE(Family::v4, Family::v6);
+    const auto lanes = GENERATE(Pipeline::Lanes::never, Pipeline::Lanes::where_available);
+    std::mt19937 random(20261123);
+    World1 world(4, Forward::ipip, vip_of(family));
+    world.tables.timeouts = {.tcp_syn = 3000, .tcp_established = 9000, .tcp_fin = 2000};
+    Worker1 together(4096, lanes), single(4096, lanes);
+    Tick now{5000};
+    unsigned differed = 0;
+    for (unsigned round = 0; round < 1000; ++round) {
+        now = now + static_cast<std::uint32_t>(random() % 16 == 0 ? random() % 12'000 : 10);
+        Burst a, b;
+        for (std::size_t i = 0; i < max_burst; ++i) {
+            const Bytes frame = some_frame(random, frames(0), family);
+            std::vector<std::uint8_t> bytes(frame.begin(), frame.end());
+            const auto length = static_cast<std::uint32_t>(bytes.size());
+            const Packet packet{.data = bytes.data(), .contiguous = length, .length = length};
+            a.add(packet);
+            b.add(packet);
+        }
+        a.run(together, world.tables, now);
+        for (std::size_t i = 0; i < max_burst; ++i) {
+            single.pipeline.process(world.tables, std::span(b.packets).subspan(i, 1),
+                                    std::span(b.verdicts).subspan(i, 1), now);
+            differed += !same(a.verdicts[i], b.verdicts[i]) || !same_bytes(a, b, i);
+        }
+        if (round % 50 == 0) {
+            REQUIRE(entries(together, now) == entries(single, now));
+            REQUIRE(counts(together) == counts(single));
+        }
+    }
+    CHECK(differed == 0);
+}
+
 TEST_CASE("lanes: all plain packets are received by them, and established flows settled",
           "[dataplane]") {
     const Family family = GENERATE(Family::v4, Family::v6);

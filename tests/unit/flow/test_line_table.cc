@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -238,7 +239,7 @@ TEMPLATE_TEST_CASE("lines: two stages find what one finds", "[flow][property]", 
     for (std::uint32_t n = 0; n < 2 * entries; ++n) {
         const auto name = table.name(nth<TestType>(n));
         table.prefetch(name);
-        const LinePlace looked = table.look(name), found = table.find(name);
+        const LinePlace looked = table.look(name, start), found = table.find(name);
         looking += looked.is_open();
         const LinePlace place = looked.is_open() ? table.finish(name, looked) : looked;
         REQUIRE(static_cast<bool>(place) == (n < entries));
@@ -305,6 +306,46 @@ TEMPLATE_TEST_CASE("lines: the quick ways to insert do what insert() does", "[fl
     CHECK(std::ranges::equal(one.region(), two.region()));
     CHECK(at_home > 500);
     CHECK(refused > 1000);
+}
+
+TEMPLATE_TEST_CASE("lines: a full table looks for expired entries once there may be some", "[flow]",
+                   ALL_TABLES) {
+    constexpr std::uint32_t entries = 1032;
+    LinesInMemory<TestType> memory(entries);
+    TestType& table = memory.table;
+    const auto ignore = [](std::uint32_t) {};
+    for (std::uint32_t n = 0; n < entries; ++n)
+        REQUIRE(add(table, n, n, start, n == 7 ? 5000 : 9000));
+    CHECK_FALSE(table.soonest().may_be_past(start + 5000));
+    CHECK_FALSE(add(table, entries, 1, start + 5000, 1000));
+    CHECK(table.soonest().may_be_past(start + 5256));
+    // One that stays longer than it should have: the sweep finds out.
+    table.set_time(get(table, 7), FlowState::established, expiry_of(start + 9000));
+    CHECK(table.soonest().may_be_past(start + 5256));
+    for (int round = 0; round < 2; ++round)
+        CHECK(table.sweep(table.lines(), start + 5256, ignore) == 0);
+    CHECK_FALSE(table.soonest().may_be_past(start + 9000));
+    // One that leaves earlier, and gives its place to a key of its line.
+    const std::vector<std::uint32_t> near = sharing_a_home(table, 40);
+    const std::uint32_t leaving = *std::ranges::find_if(near, [&](std::uint32_t n) {
+        return n < entries && get(table, n).line() == table.name(nth<TestType>(n)).home;
+    });
+    table.set_time(get(table, leaving), FlowState::fin, expiry_of(start + 6000));
+    CHECK_FALSE(table.soonest().may_be_past(start + 6000));
+    CHECK(table.soonest().may_be_past(start + 6256));
+    std::uint32_t added = 0;
+    for (const std::uint32_t n : near)
+        added += n >= entries && add(table, n, n, start + 6256, 9000);
+    CHECK(added == 1);
+    CHECK_FALSE(get(table, leaving));
+    CHECK(table.size() == entries);
+    // None is left of an empty table; what comes then is the soonest.
+    for (int round = 0; round < 2; ++round)
+        table.sweep(table.lines(), start + 20'000, ignore);
+    CHECK(table.size() == 0);
+    REQUIRE(add(table, 1, 1, start + 20'000, 1000));
+    CHECK_FALSE(table.soonest().may_be_past(start + 21'000));
+    CHECK(table.soonest().may_be_past(start + 21'256));
 }
 
 TEMPLATE_TEST_CASE("lines: the sweep visits all in turn, a bounded number a call", "[flow]",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The tables of lines against std::unordered_map: mixed operations, the same answers.
+#include <algorithm>
 #include <unordered_map>
 
 #include <catch2/catch.hpp>
@@ -15,8 +16,9 @@ namespace {
 template <typename Table>
 class Model {
 public:
-    Model(std::uint32_t entries, std::uint32_t keys, std::uint64_t seed)
-        : memory_(entries, {{seed, 5, 6, 7}}), keys_(keys), random_(seed) {}
+    // Entries live for `shortest` milliseconds at least.
+    Model(std::uint32_t entries, std::uint32_t keys, std::uint64_t seed, std::uint32_t shortest = 0)
+        : memory_(entries, {{seed, 5, 6, 7}}), keys_(keys), shortest_(shortest), random_(seed) {}
 
     void run(std::uint64_t operations) {
         for (std::uint64_t i = 0; i < operations; ++i) {
@@ -41,6 +43,7 @@ public:
         compare_all();
     }
     [[nodiscard]] std::uint64_t refusals() const { return refusals_; }
+    [[nodiscard]] std::uint64_t unsearched() const { return unsearched_; }
     [[nodiscard]] bool full() { return table().size() == table().capacity(); }
 
 private:
@@ -65,7 +68,7 @@ private:
     // As the pipeline does: a known flow is renewed in its place, others are inserted.
     void packet(std::uint32_t n) {
         FlowValue value{pick(1u << backend_bits), static_cast<FlowState>(pick(4)),
-                        expiry_of(now_ + pick(100'000))};
+                        expiry_of(now_ + shortest_ + pick(100'000))};
         if (const LinePlace place = look(n); place) {
             if (pick(2) == 0) {
                 table().set_time(place, value.state, value.expiry);
@@ -77,7 +80,12 @@ private:
             return;
         }
         const bool was_full = full();
-        const auto inserted = table().insert(table().name(nth<Table>(n)), value, now_);
+        const auto name = table().name(nth<Table>(n));
+        if (was_full && !table().soonest().may_be_past(now_)) {
+            REQUIRE(table().is_full_for(name, now_));
+            if (++unsearched_ % 16 == 0) none_expired();
+        }
+        const auto inserted = table().insert(name, value, now_);
         if (!inserted.place) {
             REQUIRE(was_full);
             REQUIRE_FALSE(inserted.replaced);
@@ -87,6 +95,12 @@ private:
         if (was_full) REQUIRE(inserted.replaced);
         if (inserted.replaced) forget_one(inserted.old_backend);
         flows_[n] = value;
+    }
+
+    // What lets a full table refuse without a search.
+    void none_expired() const {
+        REQUIRE(std::ranges::none_of(
+            flows_, [this](const auto& flow) { return is_past(flow.second.expiry, now_); }));
     }
 
     // One that expired and counted for `backend` is gone; which one, the table tells by its key.
@@ -129,10 +143,10 @@ private:
     }
 
     LinesInMemory<Table> memory_;
-    std::uint32_t keys_;
+    std::uint32_t keys_, shortest_;
     std::mt19937_64 random_;
     Tick now_{0xffff0000};  // wraps early in the run
-    std::uint64_t refusals_ = 0;
+    std::uint64_t refusals_ = 0, unsearched_ = 0;
     std::unordered_map<std::uint32_t, FlowValue> flows_;  // by number of the key
 };
 
@@ -144,6 +158,10 @@ void compare(std::uint64_t operations) {
     full.run(operations);
     CHECK(full.refusals() > 0);
     packed.run(operations);
+    // Its entries live so long that the sweep comes round meanwhile, and knows that none expired.
+    Model<Table> lasting(1200, 5000, 5, 600'000);
+    lasting.run(operations);
+    CHECK(lasting.unsearched() > operations / 10);
     tiny.run(operations / 10);
 }
 
