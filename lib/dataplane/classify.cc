@@ -10,6 +10,7 @@ namespace weir {
 namespace {
 
 constexpr std::uint8_t nd_first = 133, nd_last = 137;  // RFC 4861: router solicitation .. redirect
+constexpr std::uint8_t nd_hop_limit = 255;
 
 [[nodiscard]] bool group_bit(const std::array<std::uint8_t, 6>& mac) noexcept {
     return (mac[0] & 1) != 0;  // multicast or broadcast
@@ -45,8 +46,11 @@ constexpr std::uint8_t nd_first = 133, nd_last = 137;  // RFC 4861: router solic
     return Verdict::punted(to, from);
 }
 
+// RFC 4861 6.1 and 7.1: with a hop limit of 255, so that it comes from this link. Anybody else's
+// must not fill the ring and meter of neighbours.
 [[nodiscard]] bool is_neighbor_discovery(const Packet& packet, const Parsed& parsed) noexcept {
     if (parsed.protocol != proto_icmp6 || parsed.l4 != L4Status::other) return false;
+    if (parsed.family != Family::v6 || parsed.ttl != nd_hop_limit) return false;
     if (packet.contiguous <= parsed.l4_offset) return false;
     const std::uint8_t type = packet.data[parsed.l4_offset];
     return type >= nd_first && type <= nd_last;

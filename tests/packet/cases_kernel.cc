@@ -38,6 +38,23 @@ Cases kernel_cases() {
                                .hop_limit = 255} /
                            solicitation),
          punt(PuntClass::neighbor)},
+        {"a neighbour solicitation for a VIP that crossed a router", In::wan,
+         to_wan(0x86dd) / (Ip6{.source = "2001:db8:1::1",
+                               .destination = net::vip_web6,
+                               .next = 58,
+                               .hop_limit = 254} /
+                           solicitation),
+         punt(PuntClass::vip_icmp)},
+        {"a neighbour solicitation for our own address that crossed a router", In::wan,
+         to_wan(0x86dd) / (Ip6{.source = "2001:db8:1::1",
+                               .destination = "2001:db8:1::5",
+                               .next = 58,
+                               .hop_limit = 254} /
+                           solicitation),
+         punt(PuntClass::other)},
+        {"protocol 58 over IPv4 is no neighbour discovery", In::wan,
+         to_wan() / (Ip4{.destination = "198.51.100.5", .protocol = 58, .ttl = 255} / solicitation),
+         punt(PuntClass::other)},
         {"a ping to a VIP", In::wan,
          to_wan() / (Ip4{.destination = net::vip_web4, .protocol = 1} / icmp(8, 0, filled(36))),
          punt(PuntClass::vip_icmp), 15},
