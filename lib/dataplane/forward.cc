@@ -36,6 +36,8 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
     const int front = static_cast<int>(before) - meta.l3_offset;
     if (front > packet.headroom) return Verdict::dropped(DropReason::no_headroom);
 
+    if (packet.length - meta.l3_offset > port.mtu)  // padding
+        packet.length = std::uint32_t{meta.l3_offset} + meta.ip_length;
     packet.data -= front;
     if (outer_length == 0) {
         packet.length += static_cast<std::uint32_t>(front);

@@ -16,10 +16,11 @@ namespace weir {
 
 // Writes the Ethernet header (and tag) of the egress port, and for ipip the outer IP header, in
 // front of the client's IP packet, which stays as it is to the last byte. ipip trims Ethernet
-// padding first. `flow_hash` varies the outer source address where the port has a tunnel_source.
-// Sets the packet's data and length. Drops: no_route, no_neighbor, too_big, no_headroom; the packet
-// is then unchanged. Precondition: `meta` was read from this frame, so its EtherType lies in front
-// of its IP header; and it is of the family that the backend's template was made for.
+// padding first; dsr-l2 only where the frame would be longer than the egress MTU with it.
+// `flow_hash` varies the outer source address where the port has a tunnel_source. Sets the packet's
+// data and length. Drops: no_route, no_neighbor, too_big, no_headroom; the packet is then
+// unchanged. Precondition: `meta` was read from this frame, so its EtherType lies in front of its
+// IP header; and it is of the family that the backend's template was made for.
 [[nodiscard]] inline Verdict forward(const Tables& tables, const BackendEntry& backend,
                                      const PacketMeta& meta, std::uint64_t flow_hash,
                                      Packet& packet) noexcept;
@@ -35,7 +36,8 @@ namespace plain {
 // The next hop's MAC addresses, and the EtherType that the frame has already.
 [[nodiscard]] inline bool forward_dsr(const NextHop& hop, const PacketMeta& meta,
                                       Packet& packet) noexcept {
-    if (meta.ip_length > hop.plain_mtu) [[unlikely]]
+    // With its padding: what of that is too long is cut off out of line.
+    if (packet.length - meta.l3_offset > hop.plain_mtu) [[unlikely]]
         return false;
     // Never negative: no headroom is needed.
     const std::size_t behind = meta.l3_offset - ethernet_length;

@@ -55,6 +55,7 @@ Cases size_cases() {
     const Bytes fits = inner4(net::vip_wan44, 1500 - 60), over = inner4(net::vip_wan44, 1501 - 60);
     const Bytes full = inner4(net::vip_44, 1500 - 40), tagged = inner4(net::vip_tagged, 1500 - 40);
     const Bytes jumbo = inner4(net::vip_tagged, 1501 - 40);
+    const Bytes web = inner4(net::vip_web4, 3), small = inner4(net::vip_tagged, 3);
     return {
         v4("a packet that fills the MTU with its tunnel header", fits,
            send(In::wan, Ethernet{.destination = net::wan_backend_mac, .source = net::wan_mac} /
@@ -73,6 +74,18 @@ Cases size_cases() {
                                      .source = net::tagged_mac,
                                      .tags = {100}} /
                                 tagged)),
+        v4("padding up to the MTU stays in dsr-l2", web + filled(1560 - web.size(), 0),
+           send(In::lan, Ethernet{.destination = net::web4_mac, .source = net::lan_mac} /
+                             (web + filled(1560 - web.size(), 0))),
+           2),
+        v4("padding beyond the MTU is cut off in dsr-l2", web + filled(1561 - web.size(), 0),
+           send(In::lan, Ethernet{.destination = net::web4_mac, .source = net::lan_mac} / web), 2),
+        v4("padding beyond the MTU is cut off before a tag", small + filled(1600, 0),
+           send(In::tagged, Ethernet{.destination = net::tagged_backend_mac,
+                                     .source = net::tagged_mac,
+                                     .tags = {100}} /
+                                small),
+           2),
         {"one byte more than the MTU in dsr-l2", In::lan,
          Ethernet{.destination = net::lan_mac, .source = net::client_mac} / jumbo,
          drop(DropReason::too_big), 20},
