@@ -61,7 +61,7 @@ double imbalance(std::span<const Seat> slots, const std::vector<bool>& live) {
 
 }  // namespace
 
-// The values come from maglev_reference.py beside this file, written from the description alone.
+// The values come from tests/reference/balancer/maglev.py, written from the description alone.
 TEST_CASE("maglev: known answers, for ever", "[balance]") {
     CHECK(maglev_name_hash("") == 0xf52a15e9a9b5e89b);
     CHECK(maglev_name_hash("web-1") == 0xf576b188329f7edd);
