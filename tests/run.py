@@ -112,11 +112,12 @@ def catch2_binary(binary, group, environment=None, cases=(), limit=300):
     return outcome
 
 
-def pytest_folder(folder, group, limit):
+def pytest_folder(folder, group, limit, environment=None):
+    """`folder`: or one file of tests."""
     report, log = LOGS / f"{group}-pytest.xml", LOGS / f"{group}-pytest.log"
     report.unlink(missing_ok=True)
     code = run([sys.executable, "-m", "pytest", folder, "-v", "-p", "no:cacheprovider", "--tb=short",
-                f"--junitxml={report}"], log, limit, {"WEIR_TEST_LOGS": str(LOGS)})
+                f"--junitxml={report}"], log, limit, {"WEIR_TEST_LOGS": str(LOGS), **(environment or {})})
     outcome = Outcome()
     if not report.exists():
         outcome.failed.append((str(folder), f"pytest: {code}\n{tail(log)}"))
@@ -162,6 +163,23 @@ def packet(_options):
     outcome = catch2_group("packet", ["tests/packet/**/packet_*"])
     if list((TOP / "tests/packet").glob("test_*.py")):
         outcome.add(pytest_folder(TOP / "tests/packet", "packet", 300))
+    return outcome
+
+
+def reference(options):
+    """The slow reference balancer against process() and against the binary: files of it side by side."""
+    environment = {"WEIR_REFERENCE_PACKETS": "1000000" if options.long else "100000"}
+    outcome = Outcome()
+
+    def one(file):
+        group = f"reference-{file.stem.removeprefix('test_')}"
+        return pytest_folder(file, group, 7200 if options.long else 600, environment)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # The longest first.
+        files = sorted((TOP / "tests/reference").glob("test_*.py"), key=lambda file: -file.stat().st_size)
+        for part in pool.map(one, files):
+            outcome.add(part)
     return outcome
 
 
@@ -233,13 +251,14 @@ def side_failure():
     return Outcome(failed=[("build-sanitize", "\n".join(errors[:10] or lines[-10:]))])
 
 
-GROUPS = {"unit": unit, "packet": packet, "system": system, "fuzz": fuzz, "sanitize": sanitize}
+GROUPS = {"unit": unit, "packet": packet, "reference": reference, "system": system, "fuzz": fuzz, "sanitize": sanitize}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test")
     parser.add_argument("--long", action="store_true",
-                        help="fuzz each target for ten minutes, and run the unit tests that take minutes")
+                        help="fuzz each target for ten minutes, compare 10^6 packets with the reference, and "
+                             "run the unit tests that take minutes")
     parser.add_argument("group", nargs="*", metavar="GROUP", help=" ".join(GROUPS))
     options = parser.parse_args()
     unknown = [group for group in options.group if group not in GROUPS]

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the headers of a packet say."""
+
+from dataclasses import dataclass
+
+ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+
+
+@dataclass
+class Packet:
+    family: int  # 4 or 6
+    ip: bytes  # from the IP header to the last byte that it counts
+    trailer: bytes  # Ethernet padding behind it
+    source: bytes
+    destination: bytes
+    traffic_class: int  # DSCP and ECN
+    ttl: int  # or hop limit
+    protocol: int  # behind IPv6 extension headers
+    transport: int  # offset in `ip` of what `protocol` names
+    dont_fragment: bool  # always for IPv6
+    fragment: bool = False  # of a larger datagram: its transport header may be elsewhere
+    source_port: int = 0  # TCP and UDP
+    destination_port: int = 0
+    tcp_flags: int = 0
+
+    @property
+    def payload(self):
+        return self.ip[self.transport:]
+
+    @property
+    def flow(self):
+        return (self.source, self.destination, self.source_port, self.destination_port, self.protocol)

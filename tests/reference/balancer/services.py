@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which service a packet is for: of those that match, the most specific (docs/configuration.md)."""
+
+from .packet import TCP, UDP
+
+PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "any": (TCP, UDP)}
+
+
+class Services:
+    def __init__(self, services):
+        self.by_vip = {}
+        for service in services:
+            self.by_vip.setdefault(service.vip, []).append(service)
+
+    def is_vip(self, address):
+        return address in self.by_vip
+
+    def find(self, vip, protocol, port):
+        """None when no service stands there. One port before a range, a narrow range before a wide
+        one, a protocol before `any`."""
+        matching = [service for service in self.by_vip.get(vip, ())
+                    if protocol in PROTOCOLS[service.protocol]
+                    and service.first_port <= port <= service.last_port]
+        return min(matching, default=None, key=lambda service: (
+            service.last_port - service.first_port, service.protocol == "any"))

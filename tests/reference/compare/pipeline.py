@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Weir's process() as a child program (play.cc): packets in bursts, one outcome each."""
+
+import struct
+import subprocess
+from functools import lru_cache
+
+from balancer.outcome import Answered, Dropped, Sent, ToKernel
+
+from .setup import PLAY
+
+MAX_BURST = 64
+DROP, SEND, PUNT, ANSWER = range(4)
+
+
+@lru_cache
+def names():
+    lines = subprocess.run([PLAY, "--names"], capture_output=True, text=True, check=True,
+                           timeout=30).stdout.split()
+    pairs = list(zip(lines[::2], lines[1::2]))
+    return [[name for kind, name in pairs if kind == wanted] for wanted in ("reason", "class")]
+
+
+class Pipeline:
+    def __init__(self, configuration):
+        """`configuration`: its text."""
+        self.reasons, self.classes = names()
+        self.child = subprocess.Popen([PLAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.configure(configuration)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.stdin.close()
+        self.child.stdout.close()
+        self.child.wait(30)
+
+    def tell(self, *words):
+        self.child.stdin.write(b"".join(words))
+
+    def configure(self, text):
+        data = text.encode()
+        self.tell(b"c", struct.pack("<I", len(data)), data)
+
+    def set_state(self, service, backend, state):
+        name = f"{service}/{backend}".encode()
+        number = ("active", "drain", "disabled").index(state)
+        self.tell(b"s", struct.pack("<BH", number, len(name)), name)
+
+    def wait(self, milliseconds):
+        self.tell(b"t", struct.pack("<I", milliseconds))
+
+    def forget(self):
+        self.tell(b"f")
+
+    def decide(self, packets):
+        """[(port, frame)], a burst: their outcomes."""
+        assert len(packets) <= MAX_BURST
+        for port, frame in packets:
+            self.tell(b"p", struct.pack("<BI", port, len(frame)), frame)
+        self.tell(b"b")
+        self.child.stdin.flush()
+        return [self.outcome(frame) for _, frame in packets]
+
+    def outcome(self, frame):
+        action, reason, punt_class, port, length = struct.unpack("<BBBBI", self.child.stdout.read(8))
+        data = self.child.stdout.read(length)
+        if action == DROP:
+            return Dropped(self.reasons[reason])
+        if action == SEND:
+            return Sent(port, data)
+        if action == ANSWER:
+            return Answered(self.reasons[reason], port, data)
+        if action != PUNT:
+            return f"an action that the test does not know, number {action}"
+        if data != frame:
+            return f"to the kernel, but changed: {data.hex()}"
+        return ToKernel(self.classes[punt_class])

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""ICMP errors about flows of a VIP: what routers on the way to a client send."""
+
+import struct
+
+from .recipe import Recipe, icmp
+
+
+def error(scene, bad=False):
+    rng = scene.rng
+    about = scene.to_service()
+    # What the backend sent: addresses and ports the other way round.
+    reply = Recipe(about.port, about.to, about.by, about.destination, about.source,
+                   protocol=about.protocol, source_port=about.destination_port,
+                   destination_port=about.source_port, data=rng.randbytes(rng.choice((0, 20, 600))))
+    if bad and rng.random() < 0.3:
+        reply.source = rng.choice(scene.services[len(reply.source)]).vip
+    inner = reply.ipv4() if reply.family == 4 else reply.ipv6()
+    whole = 28 if reply.family == 4 else 48
+    inner = inner[:rng.choice((whole, whole, whole + 12, 520))]
+    if bad and rng.random() < 0.3:
+        inner = inner[:rng.randrange(whole)]
+    error_of = scene.frame(rng.choice(scene.clients[len(about.destination)]), about.destination)
+    error_of.ttl = rng.choice((2, 60, 255))
+    kind, code, rest = rng.choice(kinds(reply.family, rng, bad))
+    icmp(error_of, kind, code, rest, inner)
+    if bad and rng.random() < 0.3:
+        error_of.transport = error_of.transport[:2] + rng.randbytes(2) + error_of.transport[4:]
+    return error_of
+
+
+def bad_error(scene):
+    return error(scene, bad=True)
+
+
+def kinds(family, rng, bad):
+    """(type, code, the four bytes behind the checksum)"""
+    if family == 4:
+        mtu = rng.choice((0, 67, 68, 1, 1400)) if bad else rng.choice((0, 68, 576, 1400, 65535))
+        return ((3, 4, struct.pack(">HH", 0, mtu)), (3, 1, bytes(4)), (11, 0, bytes(4)), (12, 0, bytes(4)),
+                (4, 0, bytes(4)))
+    mtu = rng.choice((0, 1279, 1280)) if bad else rng.choice((1280, 1400, 0xFFFFFFFF))
+    return (2, 0, struct.pack(">I", mtu)), (1, 0, bytes(4)), (3, 0, bytes(4)), (4, 1, bytes(4))
+
+
+WEIGHTS = {error: 8, bad_error: 4}

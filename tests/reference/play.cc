@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Plays packets through Pipeline::process() for the differential test, which writes what to do to
+// stdin and reads the verdicts from stdout. compare/pipeline.py is the other end.
+//
+// Words of the input, little-endian, each begins with one byte:
+//   p  u8 port, u32 length, bytes     a packet, kept until its burst is complete
+//   b                                 the burst is complete (at most max_burst packets): decide
+//   t  u32 milliseconds               time passes
+//   s  u8 state, u16 length, text     operator's word about "service/backend": 0 active, 1 drain,
+//                                     2 disabled
+//   c  u32 length, text               this configuration from now on, as by a reload
+//   f                                 a new, empty connection table
+// Answers, one for each packet of a burst: u8 number of the action, u8 of the drop reason, u8 of
+// the punt class, u8 port, u32 length, bytes (none of a drop). Written out at the end of each
+// burst. The first word is c. The names of drop reasons and punt classes: `play --names`.
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "lib/control/compile.hh"
+#include "lib/control/config.hh"
+#include "lib/dataplane/process.hh"
+
+using namespace weir;
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// Bytes of stdin; false at its end.
+bool read_bytes(void* to, std::size_t length) {
+    return std::fread(to, 1, length, stdin) == length;
+}
+template <typename Value>
+Value read_value() {
+    Value value;
+    if (!read_bytes(&value, sizeof value)) throw std::runtime_error("input ends within a word");
+    return value;
+}
+std::string read_text(std::size_t length) {
+    std::string text(length, '\0');
+    if (!read_bytes(text.data(), length)) throw std::runtime_error("input ends within a text");
+    return text;
+}
+
+// Frame of exactly its own size behind exactly the headroom that DPDK gives, so that a sanitizer
+// sees every byte read or written outside.
+struct Frame {
+    static constexpr std::uint16_t headroom = 128;
+    std::unique_ptr<std::uint8_t[]> bytes;
+    Packet packet;
+};
+
+Frame read_frame() {
+    const auto port = read_value<std::uint8_t>();
+    const auto length = read_value<std::uint32_t>();
+    Frame frame{std::unique_ptr<std::uint8_t[]>(new std::uint8_t[Frame::headroom + length]), {}};
+    if (!read_bytes(frame.bytes.get() + Frame::headroom, length))
+        throw std::runtime_error("input ends within a packet");
+    frame.packet = {.data = frame.bytes.get() + Frame::headroom,
+                    .contiguous = length,
+                    .length = length,
+                    .headroom = Frame::headroom,
+                    .port = PortId{port}};
+    return frame;
+}
+
+// One worker's connection table and pipeline.
+class Worker {
+public:
+    void decide(const Tables& tables, std::vector<Frame>& frames, Tick now) {
+        std::array<Packet, max_burst> packets;
+        std::array<Verdict, max_burst> verdicts;
+        for (std::size_t i = 0; i < frames.size(); ++i)
+            packets[i] = frames[i].packet;
+        pipeline_.process(tables, {packets.data(), frames.size()}, {verdicts.data(), frames.size()},
+                          now);
+        for (std::size_t i = 0; i < frames.size(); ++i)
+            answer(verdicts[i], packets[i]);
+        std::fflush(stdout);
+    }
+
+private:
+    static void answer(const Verdict& verdict, const Packet& packet) {
+        const std::uint32_t length = verdict.action == Action::drop ? 0 : packet.length;
+        const std::array<std::uint8_t, 4> head{
+            static_cast<std::uint8_t>(verdict.action), static_cast<std::uint8_t>(verdict.reason),
+            static_cast<std::uint8_t>(verdict.punt_class), static_cast<std::uint8_t>(verdict.port)};
+        std::fwrite(head.data(), 1, head.size(), stdout);
+        std::fwrite(&length, sizeof length, 1, stdout);
+        std::fwrite(packet.data, 1, length, stdout);
+    }
+
+    struct alignas(64) Line {
+        std::byte bytes[64];
+    };
+    static constexpr std::uint32_t entries = 1u << 17;
+    std::vector<Line> memory_ = std::vector<Line>(FlowTable::footprint(entries) / sizeof(Line) + 1);
+    FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries, HashSecret{{1, 2, 3, 4}}};
+    LcoreCounters counters_;
+    std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
+    Pipeline pipeline_{flows_, counters_, *traffic_};
+};
+
+// The control plane's part: what is published for the worker.
+class Control {
+public:
+    void configure(const std::string& text) {
+        ConfigResult result = parse_config(text, "configuration");
+        if (!result.config) throw std::runtime_error(to_string(result.errors.front()));
+        world_.config = std::make_shared<const Config>(std::move(*result.config));
+        world_.overrides.clear();  // a reload puts the file's states back
+        world_.ports.clear();
+        for (const PortConfig& port : world_.config->ports) {
+            // The station addresses that DPDK gives to net_pcap0, net_pcap1 ...
+            const MacAddress mac{
+                {2, 0x70, 0x63, 0x61, 0x70, static_cast<std::uint8_t>(world_.ports.size())}};
+            world_.ports.push_back({.mac = mac, .has_tap = port.exception_tap.has_value()});
+        }
+        if (const auto adopted = registry_.adopt(*world_.config); !adopted)
+            throw std::runtime_error(adopted.error().message);
+        for (const auto& key : needed_next_hops(*world_.config))
+            (void)registry_.next_hop(key.port, key.address);
+        publish();
+    }
+    void set_state(const std::string& name, BackendState state) {
+        const auto slash = name.find('/');
+        world_.overrides[{name.substr(0, slash), name.substr(slash + 1)}] = state;
+        publish();
+    }
+    const Tables& tables() const { return *tables_; }
+
+private:
+    void publish() {
+        ++world_.generation;
+        tables_ = compile(tables_.get(), world_, registry_);
+    }
+    Registry registry_;
+    weir::World world_;
+    std::unique_ptr<const Tables> tables_;
+};
+
+void play() {
+    Control control;
+    auto worker = std::make_unique<Worker>();
+    std::vector<Frame> burst;
+    Tick now{1};
+    for (char word; read_bytes(&word, 1);) {
+        switch (word) {
+            case 'p':
+                burst.push_back(read_frame());
+                break;
+            case 'b':
+                worker->decide(control.tables(), burst, now);
+                burst.clear();
+                break;
+            case 't':
+                now = now + read_value<std::uint32_t>();
+                break;
+            case 's': {
+                static constexpr std::array states{BackendState::active, BackendState::drain,
+                                                   BackendState::disabled};
+                const auto state = states.at(read_value<std::uint8_t>());
+                control.set_state(read_text(read_value<std::uint16_t>()), state);
+                break;
+            }
+            case 'c':
+                control.configure(read_text(read_value<std::uint32_t>()));
+                break;
+            case 'f':
+                worker = std::make_unique<Worker>();
+                break;
+            default:
+                throw std::runtime_error(fmt::format("no word begins with byte {}", int{word}));
+        }
+    }
+}
+
+void print_names() {
+    for (const DropReasonText& reason : drop_reasons)
+        fmt::print("reason {}\n", reason.name);
+    for (const std::string_view name : punt_class_names)
+        fmt::print("class {}\n", name);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        if (argc == 2 && std::string(argv[1]) == "--names")
+            print_names();
+        else
+            play();
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "play: {}\n", error.what());
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}
