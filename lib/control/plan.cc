@@ -10,6 +10,7 @@
 #include "lib/control/config_text.hh"
 #include "lib/control/plan_parts.hh"
 #include "lib/dataplane/verdict.hh"
+#include "lib/flow/fragment_table.hh"
 #include "lib/flow/table.hh"
 #include "lib/wire/headers.hh"
 
@@ -74,6 +75,13 @@ std::vector<RingPlan> plan_rings(const SystemConfig& system) {
                              handover_ring_slots});
         }
     }
+    for (std::size_t from = 0; from < workers; ++from) {
+        for (std::size_t to = 0; to < workers; ++to) {
+            if (from == to) continue;
+            rings.push_back(
+                {fmt::format("worker{}-fragments-worker{}", from, to), fragment_ring_slots});
+        }
+    }
     for (std::size_t worker = 0; worker < workers; ++worker) {
         for (const std::string_view name : punt_class_names) {
             rings.push_back({fmt::format("worker{}-punt-{}", worker, name), punt_ring_slots});
@@ -109,7 +117,8 @@ std::uint32_t plan_room(const Config& config) {
 }
 
 // Buffers that can be away from the pool at once: every descriptor, the punt rings full, the rings
-// of one stalled worker full and a share of the others, and what the lcores hold.
+// of one stalled worker full and a share of the others, fragments that wait, and what the lcores
+// hold.
 std::uint32_t needed_mbufs(const Config& config, const Plan& plan) {
     const std::uint64_t workers = config.system.worker_lcores.size();
     const std::uint64_t pollers =
@@ -125,6 +134,7 @@ std::uint32_t needed_mbufs(const Config& config, const Plan& plan) {
     }
     count += pollers * handover_ring_slots + pollers * workers * (handover_ring_slots / 8);
     count += workers * punt_class_count * punt_ring_slots;
+    count += workers * (FragmentTable::slots + (workers - 1) * fragment_ring_slots);
     count += plan.lcores.size() * (lcore_cache + std::uint64_t{4} * burst);
     count = std::max<std::uint64_t>(count, least_mbufs);
     return static_cast<std::uint32_t>(round_up(count, mbuf_step));
@@ -162,7 +172,7 @@ void plan_dpdk_memory(const Config& config, Plan& plan) {
     std::uint64_t rings = 0;
     for (const RingPlan& ring : plan.rings)
         rings += ring_bytes(ring.slots);
-    add(fmt::format("{} handover and punt rings", plan.rings.size()), rings);
+    add(fmt::format("{} rings between lcores", plan.rings.size()), rings);
     const std::uint64_t senders = config.system.worker_lcores.size() + 1;
     add("transmit rings, at most", plan.ports.size() * senders * ring_bytes(tx_ring_slots));
     std::uint64_t devices = eal_bytes + plan.ports.size() * port_bytes;

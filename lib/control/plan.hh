@@ -64,6 +64,7 @@ FlowSizes flow_sizes(const Config& config);
 std::string to_string(const Plan& plan);  // several lines, for --check and the log
 
 inline constexpr unsigned handover_ring_slots = 2048;  // RX or worker -> worker, per pair
+inline constexpr unsigned fragment_ring_slots = 256;   // worker -> worker, per pair
 inline constexpr unsigned punt_ring_slots = 512;       // worker -> control, per class
 inline constexpr unsigned tx_ring_slots = 1024;        // sender -> TX queue owner, per pair
 inline constexpr unsigned default_rx_descriptors = 1024, default_tx_descriptors = 1024;

@@ -8,6 +8,7 @@
 
 #include "lib/control/plan_parts.hh"
 #include "lib/dataplane/counters.hh"
+#include "lib/flow/fragment_table.hh"
 #include "lib/flow/table.hh"
 
 namespace weir {
@@ -19,7 +20,8 @@ constexpr std::uint64_t kib = 1u << 10;
 // Text and data of the program, of the libraries and of DPDK's drivers as far as a start touches
 // them, and the heap of a small configuration. Then stack and caches of a thread.
 constexpr std::uint64_t program_bytes = 33u << 20, lcore_bytes = 300 * kib;
-constexpr std::uint64_t loop_bytes = 64 * kib;  // LcoreLoop, before the counters
+constexpr std::uint64_t loop_bytes =
+    64 * kib + sizeof(FragmentTable);  // LcoreLoop, before the counters
 
 // A service and a backend in configuration, registry, tables, health and the view that telemetry
 // reads (two of those for a while), names of up to 15 letters included.

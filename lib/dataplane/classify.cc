@@ -100,7 +100,7 @@ struct Objection {
         case L4Status::other:
             return {true, DropReason::unknown_port};
         case L4Status::fragment:
-            return {true, DropReason::fragment};
+            return {};  // not known yet
         case L4Status::bad_length:
             return {true, DropReason::l4_bad_length};
         case L4Status::bad_flags:
@@ -115,7 +115,8 @@ void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key
                   const ServiceMatch& match, bool group_frame, Classified& result) noexcept {
     const Parsed& parsed = result.parsed;
     const bool icmp = parsed.protocol == proto_icmp || parsed.protocol == proto_icmp6;
-    if (icmp && parsed.l4 == L4Status::other && !is_martian(key)) {
+    const bool judged = parsed.l4 != L4Status::other && parsed.l4 != L4Status::fragment;
+    if (icmp && !judged && !is_martian(key)) {
         result.verdict =
             to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
         return;
@@ -127,6 +128,8 @@ void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key
     const Objection objection = object_to(parsed, key);
     if (objection.any) {
         result.verdict = Verdict::dropped(objection.reason);
+    } else if (parsed.l4 == L4Status::fragment) {
+        result.is_fragment = true;
     } else if (match.place == ServiceHit::none) {
         result.verdict = Verdict::dropped(DropReason::unknown_port);
     } else {
@@ -135,9 +138,22 @@ void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key
     }
 }
 
+// A fragment whose first one is known is judged as that one would be; what only a whole packet has,
+// a later one cannot have wrong.
+void take_ports(Parsed& parsed, const FragmentPorts& ports) noexcept {
+    const bool first = parsed.fragment.offset == 0;
+    parsed.l4 = first ? parsed.fragment.first : L4Status::ok;
+    if (first) return;
+    parsed.protocol = ports.protocol;
+    parsed.source_port = ports.source;
+    parsed.destination_port = ports.destination;
+    parsed.tcp_flags = ports.protocol == proto_tcp ? tcp_ack : std::uint8_t{0};
+}
+
 }  // namespace
 
-Classified classify(const Tables& tables, const Packet& packet) noexcept {
+Classified classify(const Tables& tables, const Packet& packet,
+                    const FragmentPorts* ports) noexcept {
     Classified result;
     const PortTable& port = tables.ports[index(packet.port)];
     if (packet.contiguous < ethernet_length) {
@@ -165,6 +181,7 @@ Classified classify(const Tables& tables, const Packet& packet) noexcept {
         result.verdict = Verdict::dropped(reason_of(parsed.l3));
         return result;
     }
+    if (parsed.l4 == L4Status::fragment && ports != nullptr) take_ports(result.parsed, *ports);
     const FlowKey key = flow_key(packet.data, parsed);
     const ServiceMatch match =
         tables.index.find(key.destination_address(), parsed.protocol, key.destination_port);

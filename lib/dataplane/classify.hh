@@ -5,6 +5,7 @@
 #include "lib/balance/tables.hh"
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/verdict.hh"
+#include "lib/flow/fragment_table.hh"
 #include "lib/wire/parse.hh"
 
 namespace weir {
@@ -14,12 +15,17 @@ struct Classified {
     Parsed parsed;
     const ServiceTable* service = nullptr;
     std::uint32_t place = ServiceHit::none;  // of the service in the index
+    // A fragment for a VIP: which service, its first fragment says. Then `verdict` is no answer
+    // yet.
+    bool is_fragment = false;
     Verdict verdict;
 };
 
 // Checks from the outside in: MAC, Ethernet and VLAN, IP, then by destination. What is not for a
 // VIP goes to the kernel untouched, with its oddities above IP; only packets for a VIP are judged
 // by source, TTL and transport header. Reads the packet and the tables, writes nothing.
-[[nodiscard]] Classified classify(const Tables& tables, const Packet& packet) noexcept;
+// `ports`: what the first fragment said, of a fragment; nullptr: not known.
+[[nodiscard]] Classified classify(const Tables& tables, const Packet& packet,
+                                  const FragmentPorts* ports = nullptr) noexcept;
 
 }  // namespace weir

@@ -3,25 +3,29 @@
 
 #include <bit>
 
-#include "lib/dataplane/classify.hh"
 #include "lib/dataplane/forward.hh"
+#include "lib/dataplane/fragments.hh"
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/plain.hh"
+#include "lib/dataplane/steer.hh"
 
 namespace weir {
 
-Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
-                   Lanes lanes) noexcept
+Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic, Lanes lanes,
+                   const WorkerPlace& place) noexcept
     : flows_(flows),
       counters_(counters),
       traffic_(traffic),
-      lanes_(lanes == Lanes::where_available && lanes::available()) {}
+      lanes_(lanes == Lanes::where_available && lanes::available()),
+      place_(place),
+      fragments_(place.secret) {}
 
 // Plain packets of a service with one port are most of them; receive_odd() decides about the
 // others.
 template <std::uint32_t at>
 [[gnu::always_inline]] inline bool Pipeline::receive_at(const Tables& tables, const Packet& packet,
-                                                        std::size_t i, Verdict& verdict) noexcept {
+                                                        std::size_t i, Verdict& verdict,
+                                                        Tick now) noexcept {
     PacketMeta meta;
     if (read_plain<at>(packet, tables.ports[index(packet.port)], meta)) [[likely]] {
         const FlowWords words = flow_words(packet.data, meta);
@@ -44,19 +48,28 @@ template <std::uint32_t at>
             return true;
         }
     }
-    return receive_odd(tables, packet, i, verdict);
+    return receive_odd(tables, packet, i, verdict, now);
 }
 
 [[gnu::noinline]] bool Pipeline::receive_tagged(const Tables& tables, const Packet& packet,
-                                                std::size_t i, Verdict& verdict) noexcept {
-    return receive_at<plain::tagged>(tables, packet, i, verdict);
+                                                std::size_t i, Verdict& verdict,
+                                                Tick now) noexcept {
+    return receive_at<plain::tagged>(tables, packet, i, verdict, now);
 }
 
 [[gnu::noinline]] bool Pipeline::receive_odd(const Tables& tables, const Packet& packet,
-                                             std::size_t i, Verdict& verdict) noexcept {
+                                             std::size_t i, Verdict& verdict, Tick now) noexcept {
     const Classified classified = classify(tables, packet);
     verdict = classified.verdict;
+    if (classified.is_fragment)
+        return receive_fragment(tables, packet, classified.parsed, i, verdict, now);
     if (classified.service == nullptr) return false;
+    set_flow(packet, classified, i);
+    return true;
+}
+
+void Pipeline::set_flow(const Packet& packet, const Classified& classified,
+                        std::size_t i) noexcept {
     const ServiceTable& service = *classified.service;
     const PacketMeta meta = meta_of(classified.parsed);
     const ServiceHit hit{classified.place, service.endpoint(meta.protocol),
@@ -66,6 +79,41 @@ template <std::uint32_t at>
                     service.several_ports());
     flows_.prefetch(name);
     burst_.set(i, meta, hit, name);
+}
+
+// The datagram's first fragment says which flow it is of: this one may be that, or come after it,
+// or has to wait.
+bool Pipeline::receive_fragment(const Tables& tables, const Packet& packet, const Parsed& parsed,
+                                std::size_t i, Verdict& verdict, Tick now) noexcept {
+    if (!may_have_ports(parsed)) {
+        verdict = Verdict::dropped(DropReason::unknown_port);
+        return false;
+    }
+    const std::optional<FragmentPorts> own =
+        parsed.fragment.offset == 0 ? weir::ports_of(parsed) : std::nullopt;
+    const FragmentTable::Answer answer =
+        fragments_.admit(fragment_of(packet.data, parsed, own ? &*own : nullptr), now);
+    fragment_ports_[i] = answer.ports;
+    if (answer.what == FragmentTable::What::pass) return receive_known(tables, packet, i, verdict);
+    verdict = answer.what == FragmentTable::What::wait ? Verdict::held(answer.slot)
+                                                       : Verdict::dropped(reason_of(answer.what));
+    return false;
+}
+
+bool Pipeline::receive_known(const Tables& tables, const Packet& packet, std::size_t i,
+                             Verdict& verdict) noexcept {
+    const Classified classified = classify(tables, packet, &fragment_ports_[i]);
+    verdict = classified.verdict;
+    if (classified.service == nullptr) return false;
+    if (place_.workers > 1) {
+        const FlowWords words = flow_words(packet.data, meta_of(classified.parsed));
+        const std::uint32_t owner = owner_of(flow_hash(words, place_.secret), place_.workers);
+        if (owner != place_.worker) {
+            verdict = Verdict::handed_over(static_cast<std::uint8_t>(owner));
+            return false;
+        }
+    }
+    set_flow(packet, classified, i);
     return true;
 }
 
@@ -78,12 +126,29 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
     for (BurstMask rest = first_bits(packets.size()) & ~flows; rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
         const bool tagged = tables.ports[index(packets[i].port)].vlan != 0;
-        const bool is_flow = tagged
-                                 ? receive_tagged(tables, packets[i], i, verdicts[i])
-                                 : receive_at<plain::untagged>(tables, packets[i], i, verdicts[i]);
+        const bool is_flow =
+            tagged ? receive_tagged(tables, packets[i], i, verdicts[i], now)
+                   : receive_at<plain::untagged>(tables, packets[i], i, verdicts[i], now);
         flows |= is_flow ? bit(i) : 0;
     }
-    // 2. and 3. For a group after the other: while one is served, lines of the next ones arrive.
+    serve_all(tables, flows, plain, packets, verdicts, now);
+}
+
+void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets,
+                                 std::span<const FragmentPorts> ports, std::span<Verdict> verdicts,
+                                 Tick now) noexcept {
+    BurstMask flows = 0;
+    for (std::size_t i = 0; i < packets.size(); ++i) {
+        fragment_ports_[i] = ports[i];
+        flows |= receive_known(tables, packets[i], i, verdicts[i]) ? bit(i) : 0;
+    }
+    serve_all(tables, flows, {}, packets, verdicts, now);
+}
+
+[[gnu::noinline]] void Pipeline::serve_all(const Tables& tables, BurstMask flows,
+                                           const lanes::Received& plain, std::span<Packet> packets,
+                                           std::span<Verdict> verdicts, Tick now) noexcept {
+    // For a group after the other: while one is served, lines of the next ones arrive.
     const Common common{tables, now, Deadlines(tables.timeouts, now)};
     Run run;
     for (std::size_t first = 0; first < packets.size(); first += lanes::group_size) {

@@ -9,10 +9,12 @@
 // ipip leave every byte from the client's IP header on unchanged.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
 #include "lib/balance/tables.hh"
+#include "lib/dataplane/classify.hh"
 #include "lib/dataplane/counters.hh"
 #include "lib/dataplane/flow_burst.hh"
 #include "lib/dataplane/lanes.hh"
@@ -20,18 +22,25 @@
 #include "lib/dataplane/packet_meta.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/deadlines.hh"
+#include "lib/flow/fragment_table.hh"
 #include "lib/flow/table.hh"
 
 namespace weir {
 
-// One per worker; used by that worker's thread alone.
+// Which of the workers a pipeline belongs to, and the secret by which steer() finds them.
+struct WorkerPlace {
+    HashSecret secret;
+    std::uint8_t worker = 0, workers = 1;
+};
+
+// One per worker; used by that worker's thread alone. Its fragment table makes it some 300 KiB.
 class Pipeline {
 public:
     // Whether the stages of lanes.hh are used: where they can be, or never.
     enum class Lanes : std::uint8_t { where_available, never };
     // All three must outlive the pipeline.
     Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
-             Lanes lanes = Lanes::where_available) noexcept;
+             Lanes lanes = Lanes::where_available, const WorkerPlace& place = {}) noexcept;
 
     // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send in
     // place. Reads and writes the first line of each, and the line before it: who calls has asked
@@ -40,8 +49,25 @@ public:
     void process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
                  Tick now) noexcept;
 
+    // The same for fragments whose datagram's first one is known: those that waited for it, and
+    // those that another worker learnt of. `ports`: by packet.
+    void process_fragments(const Tables& tables, std::span<Packet> packets,
+                           std::span<const FragmentPorts> ports, std::span<Verdict> verdicts,
+                           Tick now) noexcept;
+    // Of a packet that process() or process_fragments() just gave the verdict hand_over.
+    [[nodiscard]] const FragmentPorts& ports_of(std::size_t i) const noexcept {
+        return fragment_ports_[i];
+    }
+    // Fragments that wait no longer (verdict hold), since the last call.
+    [[nodiscard]] bool has_released() const noexcept { return fragments_.has_released(); }
+    [[nodiscard]] std::span<const FragmentTable::Released> released() noexcept {
+        return fragments_.released();
+    }
+
     // Housekeeping: visits `lines` lines of the connection table and drops the expired entries.
     void sweep(std::uint32_t lines, Tick now) noexcept;
+    // The same for `count` datagrams that came in fragments.
+    void sweep_fragments(std::uint32_t count, Tick now) noexcept { fragments_.sweep(count, now); }
 
 private:
     struct Choice {  // backend == nullptr: dropped for `reason`
@@ -63,12 +89,22 @@ private:
     // 1. The packet's flow becomes the burst's i-th, and its line starts to load; or `verdict` is
     // set, and the answer is false. `at`: where the IP header of a plain frame of this port lies.
     template <std::uint32_t at>
-    bool receive_at(const Tables& tables, const Packet& packet, std::size_t i,
-                    Verdict& verdict) noexcept;
-    bool receive_tagged(const Tables& tables, const Packet& packet, std::size_t i,
-                        Verdict& verdict) noexcept;
-    bool receive_odd(const Tables& tables, const Packet& packet, std::size_t i,
-                     Verdict& verdict) noexcept;
+    bool receive_at(const Tables& tables, const Packet& packet, std::size_t i, Verdict& verdict,
+                    Tick now) noexcept;
+    bool receive_tagged(const Tables& tables, const Packet& packet, std::size_t i, Verdict& verdict,
+                        Tick now) noexcept;
+    bool receive_odd(const Tables& tables, const Packet& packet, std::size_t i, Verdict& verdict,
+                     Tick now) noexcept;
+    bool receive_fragment(const Tables& tables, const Packet& packet, const Parsed& parsed,
+                          std::size_t i, Verdict& verdict, Tick now) noexcept;
+    // Of a fragment whose datagram has fragment_ports_[i].
+    bool receive_known(const Tables& tables, const Packet& packet, std::size_t i,
+                       Verdict& verdict) noexcept;
+    // Of a packet for `classified.service`.
+    void set_flow(const Packet& packet, const Classified& classified, std::size_t i) noexcept;
+    // 2. and 3. for all `flows` of the burst.
+    void serve_all(const Tables& tables, BurstMask flows, const lanes::Received& plain,
+                   std::span<Packet> packets, std::span<Verdict> verdicts, Tick now) noexcept;
     // For the packets of `flows`, a group: 2. where their entries lie, then 3. backend and bytes.
     // `plain`: those of lanes::receive().
     void serve_group(const Common& common, BurstMask flows, const lanes::Received& plain,
@@ -118,6 +154,9 @@ private:
     // places that were looked up before may not hold any more.
     BurstMask settled_ = 0, chosen_ = 0, inserted_ = 0;
     bool moved_ = false;
+    const WorkerPlace place_;
+    FragmentTable fragments_;
+    std::array<FragmentPorts, max_burst> fragment_ports_{};
 };
 
 }  // namespace weir

@@ -11,7 +11,11 @@ std::uint32_t steer_parsed(const Packet& packet, std::uint32_t workers, std::uin
     const Parsed parsed = parse({packet.data, packet.contiguous}, packet.length,
                                 {.vlan = vlan, .ip_checksum = NicChecksum::good});
     if (parsed.l3 != L3Status::ip) return 0;
-    return owner_of(flow_hash(flow_key(packet.data, parsed), secret), workers);
+    FlowWords words = flow_words(packet.data, parsed);
+    // Fragments of IPv6 may name different protocols: only the first one has all headers.
+    if (parsed.l4 == L4Status::fragment)
+        words.rest = std::uint64_t{static_cast<std::uint8_t>(parsed.family)} << 40;
+    return owner_of(flow_hash(words, secret), workers);
 }
 
 BurstSteering::BurstSteering(std::uint32_t workers, const HashSecret& secret) noexcept

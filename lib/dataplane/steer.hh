@@ -38,9 +38,10 @@ namespace steering {
 [[nodiscard]] std::uint32_t steer_parsed(const Packet& packet, std::uint32_t workers,
                                          std::uint16_t vlan, const HashSecret& secret) noexcept;
 
-// Owner of a packet, 0 .. workers-1. TCP and UDP: of the flow; other IP and fragments: of the
-// address pair; what is not IP or broken: worker 0. `vlan`: of the port that it came from. Cost: a
-// look at the headers and a hash.
+// Owner of a packet, 0 .. workers-1. TCP and UDP: of the flow; other IP: of the address pair and
+// protocol; fragments: of the address pair, whose worker learns the flow from the first of them and
+// hands them over; what is not IP or broken: worker 0. `vlan`: of the port that it came from. Cost:
+// a look at the headers and a hash.
 [[nodiscard]] inline std::uint32_t steer(const Packet& packet, std::uint32_t workers,
                                          std::uint16_t vlan, const HashSecret& secret) noexcept {
     FlowWords words;

@@ -13,7 +13,13 @@
 
 namespace weir {
 
-enum class Action : std::uint8_t { drop, send, punt };
+enum class Action : std::uint8_t {
+    drop,
+    send,
+    punt,
+    hold,       // a fragment that waits for the first one of its datagram
+    hand_over,  // a fragment of a flow that another worker owns
+};
 
 // Order is the order of display; names are API (metrics, telemetry, weirctl) and never change.
 enum class DropReason : std::uint8_t {
@@ -76,14 +82,28 @@ struct alignas(4) Verdict {
     Action action = Action::drop;
     DropReason reason = DropReason::l2_truncated;  // drop only
     PuntClass punt_class = PuntClass::other;       // punt only
-    PortId port{};                                 // send: egress; punt: the port it came from
+    // send: egress; punt: the port it came from. hold: slot(), hand_over: worker().
+    PortId port{};
 
+    [[nodiscard]] constexpr std::uint8_t slot() const noexcept {
+        return static_cast<std::uint8_t>(port);
+    }
+    [[nodiscard]] constexpr std::uint8_t worker() const noexcept {
+        return static_cast<std::uint8_t>(port);
+    }
     static constexpr Verdict dropped(DropReason why) noexcept {
         return of(Action::drop, why, {}, {});
     }
     static constexpr Verdict sent(PortId out) noexcept { return of(Action::send, {}, {}, out); }
     static constexpr Verdict punted(PuntClass to, PortId from) noexcept {
         return of(Action::punt, {}, to, from);
+    }
+
+    static constexpr Verdict held(std::uint8_t slot) noexcept {
+        return of(Action::hold, {}, {}, PortId{slot});
+    }
+    static constexpr Verdict handed_over(std::uint8_t worker) noexcept {
+        return of(Action::hand_over, {}, {}, PortId{worker});
     }
 
     [[nodiscard]] constexpr bool is_sent() const noexcept {

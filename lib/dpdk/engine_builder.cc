@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "lib/dataplane/verdict.hh"
+#include "lib/dpdk/mbuf_ports.hh"
 
 namespace weir {
 namespace {
@@ -27,8 +28,9 @@ Engine::Builder::Builder(const EngineSetup& setup) : setup_(setup) {
 }
 
 Result<std::unique_ptr<Engine>> Engine::Builder::build() {
-    for (const auto step : {&Builder::place_lcores, &Builder::make_handover_rings,
-                            &Builder::make_punt_rings, &Builder::make_tx_rings}) {
+    for (const auto step :
+         {&Builder::place_lcores, &Builder::make_handover_rings, &Builder::make_fragment_rings,
+          &Builder::make_punt_rings, &Builder::make_tx_rings}) {
         if (Result<void> done = (this->*step)(); !done) return done.error();
     }
     for (const auto& lcore : engine_->lcores_) {
@@ -109,6 +111,22 @@ Result<void> Engine::Builder::make_handover_rings() {
     return {};
 }
 
+Result<void> Engine::Builder::make_fragment_rings() {
+    if (workers_ == 1) return {};
+    if (Result<void> reserved = reserve_mbuf_ports(); !reserved) return reserved;
+    fragments_.assign(workers_, std::vector<MbufRing*>(workers_, nullptr));
+    for (unsigned from = 0; from < workers_; ++from) {
+        for (unsigned to = 0; to < workers_; ++to) {
+            if (from == to) continue;
+            auto ring = make_ring(fmt::format("worker{}-fragments-worker{}", from, to),
+                                  fragment_ring_slots, node_of_worker(to));
+            if (!ring) return ring.error();
+            fragments_[from][to] = ring.value();
+        }
+    }
+    return {};
+}
+
 Result<void> Engine::Builder::make_punt_rings() {
     punt_.resize(workers_);
     for (unsigned worker = 0; worker < workers_; ++worker) {
@@ -173,6 +191,13 @@ void Engine::Builder::equip_worker(Lcore& lcore) {
     WorkerStep::Setup step;
     for (unsigned poller = 0; poller < pollers_; ++poller)
         if (handover_[poller][worker] != nullptr) step.inputs.push_back(handover_[poller][worker]);
+    if (workers_ > 1) {
+        step.fragments_out = fragments_[worker];
+        for (const std::vector<MbufRing*>& from : fragments_)
+            step.fragments_in.push_back(from[worker]);
+    }
+    step.place = {setup_.secret, static_cast<std::uint8_t>(worker),
+                  static_cast<std::uint8_t>(workers_)};
     step.punt_rings = punt_[worker];
     step.flows = &*lcore.flows;
     step.traffic = lcore.traffic;

@@ -22,6 +22,7 @@ private:
     Result<void> check() const;
     Result<void> place_lcores();
     Result<void> make_handover_rings();
+    Result<void> make_fragment_rings();
     Result<void> make_punt_rings();
     Result<void> make_tx_rings();
     void equip_poller(Lcore& lcore);
@@ -41,9 +42,10 @@ private:
     unsigned workers_ = 0, pollers_ = 0;
     bool direct_ = true;  // no rx_lcores: every worker polls for itself
     std::unique_ptr<Engine> engine_;
-    std::vector<std::vector<MbufRing*>> handover_;  // [poller][worker]; nullptr: none
-    std::vector<PuntStage::Rings> punt_;            // [worker]
-    std::vector<std::vector<MbufRing*>> to_owner_;  // [sender][port]; nullptr: owns a queue
+    std::vector<std::vector<MbufRing*>> handover_;   // [poller][worker]; nullptr: none
+    std::vector<std::vector<MbufRing*>> fragments_;  // [from][to] worker; nullptr: itself
+    std::vector<PuntStage::Rings> punt_;             // [worker]
+    std::vector<std::vector<MbufRing*>> to_owner_;   // [sender][port]; nullptr: owns a queue
 };
 
 }  // namespace weir

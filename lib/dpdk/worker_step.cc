@@ -14,14 +14,26 @@ WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
       flows_(*setup.flows),
       counters_(counters),
       tx_(tx),
-      pipeline_(*setup.flows, counters, *setup.traffic),
-      punt_(setup.punt_rings, counters) {}
+      pipeline_(*setup.flows, counters, *setup.traffic, Pipeline::Lanes::where_available,
+                setup.place),
+      punt_(setup.punt_rings, counters),
+      fragments_in_(setup.fragments_in),
+      fragments_out_(setup.fragments_out) {}
+
+WorkerStep::~WorkerStep() {
+    rte_pktmbuf_free_bulk(held_.data(), static_cast<unsigned>(held_.size()));
+}
 
 // A packet's way: collected here, decided by the pipeline, gone by one of three doors.
 unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept {
+    unsigned others = 0;
+    if (pipeline_.has_released()) [[unlikely]]
+        others += serve_released(tables, now);
+    if (!fragments_in_.empty()) others += serve_fragments_in(tables, now);
+
     const std::span<rte_mbuf*> mbufs = collected_ == 0 ? kept : join(kept);
     const auto count = static_cast<unsigned>(mbufs.size());
-    if (count == 0) return 0;
+    if (count == 0) return others;
     for (unsigned i = 0; i < count; ++i)
         packets_[i] = to_packet(*mbufs[i]);
 
@@ -31,14 +43,18 @@ unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf*> kept, Tick n
         for (unsigned i = 0; i < count; ++i)
             write_back(mbufs[i], packets_[i]);
         tx_.send(verdicts_[0].port, mbufs);
-        return count;
+    } else {
+        dispose_all(mbufs, now);
     }
-    for (unsigned i = 0; i < count; ++i)
-        dispose(mbufs[i], packets_[i], verdicts_[i], now);
+    return count + others;
+}
+
+void WorkerStep::dispose_all(std::span<rte_mbuf* const> mbufs, Tick now) noexcept {
+    for (std::size_t i = 0; i < mbufs.size(); ++i)
+        dispose(mbufs[i], i, now);
     tx_.flush();
     rte_pktmbuf_free_bulk(drops_.data(), dropped_);
     dropped_ = 0;
-    return count;
 }
 
 // The whole burst leaves by one port.
@@ -51,11 +67,11 @@ bool WorkerStep::one_way(unsigned count) const noexcept {
     return differ == 0;
 }
 
-void WorkerStep::dispose(rte_mbuf* mbuf, const Packet& packet, const Verdict& verdict,
-                         Tick now) noexcept {
+void WorkerStep::dispose(rte_mbuf* mbuf, std::size_t i, Tick now) noexcept {
+    const Verdict& verdict = verdicts_[i];
     switch (verdict.action) {
         case Action::send:
-            write_back(mbuf, packet);
+            write_back(mbuf, packets_[i]);
             tx_.push(verdict.port, mbuf);
             return;
         case Action::punt:
@@ -63,6 +79,12 @@ void WorkerStep::dispose(rte_mbuf* mbuf, const Packet& packet, const Verdict& ve
             return;
         case Action::drop:
             drop(mbuf, verdict.reason);
+            return;
+        case Action::hold:
+            held_[verdict.slot()] = mbuf;
+            return;
+        case Action::hand_over:
+            hand_over(mbuf, verdict.worker(), pipeline_.ports_of(i));
             return;
     }
 }
@@ -104,6 +126,7 @@ void WorkerStep::housekeep(Tick now) noexcept {
         last_sweep_ = now;
         swept_ = true;
         counters_.flow_entries.set(flows_.size());
+        pipeline_.sweep_fragments(fragments_per_tick, now);
     }
     if (sweep_due_ != 0) {
         const std::uint32_t visits = std::min(sweep_due_, sweep_per_loop);

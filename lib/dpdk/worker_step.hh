@@ -25,12 +25,19 @@ class WorkerStep {
 public:
     struct Setup {
         std::vector<MbufRing*> inputs;  // this worker consumes; one for each poller but itself
+        // Fragments of which one worker knows the flow and another one owns it. By worker, nullptr
+        // for itself; empty with a single worker.
+        std::vector<MbufRing*> fragments_in, fragments_out;
+        WorkerPlace place;
         PuntStage::Rings punt_rings{};
         FlowTable* flows = nullptr;
         WorkerTraffic* traffic = nullptr;
     };
     // What the setup points to, `counters` and `tx` outlive the step. Used by one lcore alone.
     WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx);
+    ~WorkerStep();  // frees the fragments that wait
+    WorkerStep(const WorkerStep&) = delete;
+    WorkerStep& operator=(const WorkerStep&) = delete;
 
     // Takes what lies in the input rings for the next run(), at most `wanted` packets, and begins
     // to load them. Answers for how many more run() has room. Precondition: nothing was collected
@@ -41,7 +48,8 @@ public:
     // there is room for. Answers how many it disposed of.
     unsigned run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept;
 
-    // Once a loop, bounded: looks at sweep_per_loop lines, so that the whole connection
+    // Once a loop, bounded: lets go of fragments that waited too long; looks at sweep_per_loop
+    // lines, so that the whole connection
     // table is visited every 4 s (and no slower than the loop allows); answers the flow mailbox.
     void housekeep(Tick now) noexcept;
 
@@ -49,11 +57,20 @@ public:
     [[nodiscard]] FlowMailbox& mailbox() noexcept { return mailbox_; }
 
     static constexpr std::uint32_t sweep_per_loop = 32;
+    // Of the fragment table: all of it in 64 ms.
+    static constexpr std::uint32_t fragments_per_tick = FragmentTable::datagrams / 64;
 
 private:
     std::span<rte_mbuf*> join(std::span<rte_mbuf*> kept) noexcept;
     [[nodiscard]] bool one_way(unsigned count) const noexcept;
-    void dispose(rte_mbuf* mbuf, const Packet& packet, const Verdict& verdict, Tick now) noexcept;
+    void dispose_all(std::span<rte_mbuf* const> mbufs, Tick now) noexcept;
+    void dispose(rte_mbuf* mbuf, std::size_t i, Tick now) noexcept;
+    // Fragments whose first one is known by now: those that waited here, and other workers'.
+    unsigned serve_released(const Tables& tables, Tick now) noexcept;
+    unsigned serve_fragments_in(const Tables& tables, Tick now) noexcept;
+    void serve_fragments(const Tables& tables, std::span<rte_mbuf* const> mbufs,
+                         std::span<const FragmentPorts> ports, Tick now) noexcept;
+    void hand_over(rte_mbuf* mbuf, std::uint8_t worker, const FragmentPorts& ports) noexcept;
     void drop(rte_mbuf* mbuf, DropReason reason) noexcept;
 
     std::vector<MbufRing*> inputs_;
@@ -68,6 +85,9 @@ private:
     Tick last_sweep_{};
     bool swept_ = false;
     std::uint32_t sweep_due_ = 0;  // lines to visit
+
+    std::vector<MbufRing*> fragments_in_, fragments_out_;
+    std::array<rte_mbuf*, FragmentTable::slots> held_{};  // by slot; nullptr: free
 
     unsigned collected_ = 0, dropped_ = 0;
     std::array<rte_mbuf*, max_burst> mbufs_{}, drops_{};

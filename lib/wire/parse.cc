@@ -18,6 +18,7 @@ constexpr std::uint16_t vlan_id_mask = 0x0fff;
 
 constexpr std::uint16_t ipv4_dont_fragment = 0x4000;
 constexpr std::uint16_t ipv4_fragment_mask = 0x3fff;  // more-fragments and the offset
+constexpr std::uint16_t ipv4_more_fragments = 0x2000, ipv4_offset_mask = 0x1fff;
 constexpr std::uint8_t option_end = 0, option_nop = 1, option_lsrr = 131, option_ssrr = 137;
 
 // IANA protocol numbers of the IPv6 extension headers that are walked.
@@ -25,6 +26,7 @@ constexpr std::uint8_t ext_hop_by_hop = 0, ext_routing = 43, ext_fragment = 44, 
                        ext_destination = 60, ext_mobility = 135, ext_hip = 139, ext_shim6 = 140;
 constexpr unsigned max_ext_headers = 8, max_ext_bytes = 256;
 constexpr std::uint16_t ipv6_fragment_mask = 0xfff9;  // the offset and more-fragments
+constexpr std::uint16_t ipv6_more_fragments = 1, ipv6_offset_mask = 0xfff8;
 
 // A header that lies at `at`; the caller has checked that it lies in the frame.
 template <typename Header>
@@ -53,7 +55,9 @@ constexpr bool is_vlan_type(std::uint16_t ether_type) noexcept {
     return is_vlan_type(parsed.ether_type) ? L3Status::vlan_unexpected : L3Status::ip;
 }
 
-// The transport header. `end`: offset of the first byte behind the IP packet.
+// The transport header. `end`: offset of the first byte behind the IP packet, which is the `whole`
+// datagram, or a fragment that UDP's length may reach behind.
+template <bool whole>
 inline L4Status read_transport(Bytes frame, std::uint32_t end, Parsed& parsed) noexcept {
     const std::uint32_t at = parsed.l4_offset;
     const std::size_t readable = std::min<std::size_t>(frame.size(), end);
@@ -72,13 +76,32 @@ inline L4Status read_transport(Bytes frame, std::uint32_t end, Parsed& parsed) n
         if (at + sizeof(UdpHeader) > readable) return L4Status::bad_length;
         const auto& udp = header_at<UdpHeader>(frame, at);
         const std::uint32_t length = udp.length.host();
-        if (length < sizeof(UdpHeader) || at + length > end) return L4Status::bad_length;
+        if (length < sizeof(UdpHeader) || (whole && at + length > end)) return L4Status::bad_length;
         parsed.source_port = udp.source_port.host();
         parsed.destination_port = udp.destination_port.host();
         const bool unsummed = parsed.family == Family::v6 && udp.checksum == be16{};
         return unsummed ? L4Status::udp_zero_checksum : L4Status::ok;
     }
     return L4Status::other;
+}
+
+// What a fragment says of itself. Its payload begins at l4_offset, which goes on to the transport
+// header where the first one has it.
+[[gnu::noinline]] void read_first(Bytes frame, std::uint32_t end, Parsed& parsed) noexcept {
+    if (parsed.fragment.offset == 0)
+        parsed.fragment.first = read_transport<false>(frame, end, parsed);
+}
+
+[[gnu::noinline]] L4Status read_ipv4_fragment(Bytes frame, std::uint32_t end,
+                                              Parsed& parsed) noexcept {
+    const auto& ip = header_at<Ipv4Header>(frame, parsed.l3_offset);
+    const std::uint16_t field = ip.fragment.host();
+    parsed.fragment = {.identification = ip.id.host(),
+                       .offset = static_cast<std::uint16_t>((field & ipv4_offset_mask) * 8),
+                       .payload_offset = parsed.l4_offset,
+                       .more = (field & ipv4_more_fragments) != 0};
+    read_first(frame, end, parsed);
+    return L4Status::fragment;
 }
 
 // RFC 791 3.1. `options`: what lies between the 20 bytes and the header length.
@@ -143,8 +166,9 @@ inline L3Status read_ipv4(Bytes frame, std::uint32_t frame_length, NicChecksum n
     parsed.dont_fragment = (fragment & ipv4_dont_fragment) != 0;
     parsed.l4_offset = static_cast<std::uint16_t>(at + header_length);
     parsed.ip_length = static_cast<std::uint16_t>(total);
-    parsed.l4 = (fragment & ipv4_fragment_mask) != 0 ? L4Status::fragment
-                                                     : read_transport(frame, at + total, parsed);
+    parsed.l4 = (fragment & ipv4_fragment_mask) != 0
+                    ? read_ipv4_fragment(frame, at + total, parsed)
+                    : read_transport<true>(frame, at + total, parsed);
     return L3Status::ip;
 }
 
@@ -187,11 +211,20 @@ constexpr std::uint32_t extension_length(std::uint8_t type, std::uint8_t length_
         if (type == ext_fragment) {
             const std::uint16_t field = header_at<be16>(frame, at + 2).host();
             // RFC 6946: an atomic fragment (no offset, no more) is a whole packet.
-            if ((field & ipv6_fragment_mask) != 0) parsed.l4 = L4Status::fragment;
+            if ((field & ipv6_fragment_mask) != 0) {
+                if (parsed.l4 == L4Status::fragment) return L3Status::ipv6_ext_chain;
+                parsed.l4 = L4Status::fragment;
+                parsed.fragment = {.identification = header_at<be32>(frame, at + 4).host(),
+                                   .offset = static_cast<std::uint16_t>(field & ipv6_offset_mask),
+                                   .payload_offset = static_cast<std::uint16_t>(at + length),
+                                   .more = (field & ipv6_more_fragments) != 0};
+            }
         }
         type = frame[at];
         at += length;
-        if (parsed.l4 == L4Status::fragment) break;  // what follows need not be a header
+        // What follows in a later fragment need not be a header; the first one has them all (RFC
+        // 7112).
+        if (parsed.l4 == L4Status::fragment && parsed.fragment.offset != 0) break;
     }
     parsed.protocol = type;
     parsed.l4_offset = static_cast<std::uint16_t>(at);
@@ -220,9 +253,12 @@ inline L3Status read_ipv6(Bytes frame, std::uint32_t frame_length, Parsed& parse
         const std::size_t readable = std::min<std::size_t>(frame.size(), at + total);
         const L3Status chain = walk_extensions(frame, readable, parsed);
         if (chain != L3Status::ip) return chain;
-        if (parsed.l4 == L4Status::fragment) return L3Status::ip;
+        if (parsed.l4 == L4Status::fragment) {
+            read_first(frame, at + total, parsed);
+            return L3Status::ip;
+        }
     }
-    parsed.l4 = read_transport(frame, at + total, parsed);
+    parsed.l4 = read_transport<true>(frame, at + total, parsed);
     return L3Status::ip;
 }
 
@@ -236,6 +272,10 @@ inline L3Status read_ipv6(Bytes frame, std::uint32_t frame_length, Parsed& parse
 }
 
 }  // namespace
+
+bool is_extension_header(std::uint8_t next) noexcept {
+    return is_extension(next);
+}
 
 Parsed parse(std::span<const std::uint8_t> frame, std::uint32_t frame_length,
              const ParseOptions& options) noexcept {

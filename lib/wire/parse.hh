@@ -34,7 +34,7 @@ enum class L3Status : std::uint8_t {
 enum class L4Status : std::uint8_t {
     ok,                // TCP or UDP with ports, flags and sound lengths
     other,             // a protocol without ports, ICMP among them; l4_offset is set
-    fragment,          // more-fragments set or an offset: ports are absent or not enough
+    fragment,          // more-fragments set or an offset: see Parsed::fragment
     bad_length,        // TCP data offset below 5 or past the end; UDP length below 8 or past it
     bad_flags,         // TCP: SYN+FIN, SYN+RST, FIN without ACK... : see tcp_flags_contradict()
     udp_zero_checksum  // IPv6 UDP without a checksum (RFC 8200 8.1)
@@ -47,6 +47,18 @@ struct ParseOptions {
     // The port's VLAN id, 0 = untagged. A priority tag (VID 0) is accepted on either.
     std::uint16_t vlan = 0;
     NicChecksum ip_checksum = NicChecksum::unknown;  // software verifies only what the NIC did not
+};
+
+// Of a packet that is a piece of a datagram.
+struct FragmentFields {
+    std::uint32_t identification = 0;  // IPv4: 16 bits
+    std::uint16_t offset = 0;          // of its payload in that of the datagram, bytes
+    std::uint16_t payload_offset = 0;  // of its payload, bytes from frame start
+    bool more = false;
+    // What there is to say of the transport header, of a first fragment (offset 0) alone:
+    // bad_length when it is not whole, never fragment. A UDP length may reach behind the fragment.
+    L4Status first = L4Status::bad_length;
+    friend bool operator==(const FragmentFields&, const FragmentFields&) = default;
 };
 
 struct Parsed {
@@ -62,14 +74,18 @@ struct Parsed {
     std::uint16_t l3_offset = 0;     // bytes from frame start
     std::uint16_t l4_offset = 0;     // bytes from frame start
     std::uint16_t ip_length = 0;     // IP header and payload, without Ethernet padding
-    // Host byte order; set when l4 is ok, bad_flags or udp_zero_checksum.
+    // Host byte order; set when l4, or fragment.first, is ok, bad_flags or udp_zero_checksum.
     std::uint16_t source_port = 0;
     std::uint16_t destination_port = 0;
+    FragmentFields fragment;  // when l4 is fragment
 };
 
 inline constexpr std::uint8_t tcp_fin = 0x01, tcp_syn = 0x02, tcp_rst = 0x04, tcp_psh = 0x08,
                               tcp_ack = 0x10, tcp_urg = 0x20;
 inline constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58;
+
+// An IPv6 extension header that parse() walks (IANA's list, without the experimental ones).
+[[nodiscard]] bool is_extension_header(std::uint8_t next) noexcept;
 
 // `frame`: the contiguous bytes from the destination MAC on. `frame_length`: of the whole frame,
 // >= frame.size(), else l2_truncated; larger when the rest lies in further segments (then only

@@ -41,7 +41,8 @@ bool same(const Parsed& a, const Parsed& b) {
            a.ttl == b.ttl && a.traffic_class == b.traffic_class && a.tcp_flags == b.tcp_flags &&
            a.dont_fragment == b.dont_fragment && a.ether_type == b.ether_type &&
            a.l3_offset == b.l3_offset && a.l4_offset == b.l4_offset && a.ip_length == b.ip_length &&
-           a.source_port == b.source_port && a.destination_port == b.destination_port;
+           a.source_port == b.source_port && a.destination_port == b.destination_port &&
+           a.fragment == b.fragment;
 }
 
 void check_offsets(const Parsed& parsed, const Input& input) {
@@ -69,6 +70,14 @@ void check_offsets(const Parsed& parsed, const Input& input) {
     if (parsed.l4 == L4Status::other) require(!tcp && !udp, "TCP and UDP are always judged");
     if (parsed.l4 == L4Status::udp_zero_checksum)
         require(udp && parsed.family == Family::v6, "zero checksums matter on IPv6 alone");
+    if (parsed.l4 == L4Status::fragment) {
+        const FragmentFields& fragment = parsed.fragment;
+        require(fragment.payload_offset <= parsed.l4_offset, "headers of fragments follow");
+        require(fragment.offset % 8 == 0, "offsets count units of 8 bytes");
+        require(fragment.more || fragment.offset != 0, "else it is whole");
+        require(fragment.offset == 0 || fragment.first == L4Status::bad_length,
+                "later fragments have no transport header");
+    }
     if (parsed.family == Family::v6) require(parsed.dont_fragment, "IPv6 is never fragmented");
 }
 

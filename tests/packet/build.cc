@@ -94,9 +94,9 @@ Bytes extension(std::uint8_t next, std::uint8_t extra, std::uint8_t type) {
     return bytes;
 }
 
-Bytes fragment_header(std::uint8_t next, std::uint16_t offset, bool more) {
+Bytes fragment_header(std::uint8_t next, std::uint16_t offset, bool more, std::uint32_t id) {
     const std::uint32_t field = std::uint32_t{offset} << 3 | (more ? 1U : 0U);
-    return Bytes{next, 0} + word(field) + Bytes{0, 0, 0, 1};
+    return Bytes{next, 0} + word(field) + word(id >> 16) + word(id & 0xffff);
 }
 
 Bytes operator/(const Tcp& layer, const Bytes& payload) {

@@ -52,7 +52,7 @@ Bytes operator/(const Ip6& layer, const Bytes& payload);
 // An extension header of 8 + 8 * extra bytes (hop-by-hop, routing, destination options).
 Bytes extension(std::uint8_t next, std::uint8_t extra = 0, std::uint8_t type = 1);
 // RFC 8200 4.5; offset in units of 8 bytes.
-Bytes fragment_header(std::uint8_t next, std::uint16_t offset, bool more);
+Bytes fragment_header(std::uint8_t next, std::uint16_t offset, bool more, std::uint32_t id = 1);
 
 struct Tcp {
     std::uint16_t source = 40000, destination = 80;

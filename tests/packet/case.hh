@@ -41,6 +41,8 @@ struct Case {
     Bytes frame;
     Expect expect;
     int fault = 0;  // row of the table of faults that it covers, 0: none
+    // Its outcome comes with a later case, or when its time is over.
+    bool waits = false;
 };
 
 using Cases = std::vector<Case>;
@@ -51,6 +53,8 @@ Cases transport_cases();
 Cases service_cases();
 Cases forward_cases();
 Cases kernel_cases();
+// In their order: what becomes of a fragment depends on those before it.
+Cases fragment_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

@@ -2,6 +2,7 @@
 // The packet cases through process(): no DPDK, no EAL, heap buffers of the exact size, so that a
 // sanitizer sees every byte read or written outside.
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <stdexcept>
 
@@ -9,6 +10,7 @@
 
 #include "lib/control/compile.hh"
 #include "lib/control/config.hh"
+#include "lib/dataplane/fragments.hh"
 #include "lib/dataplane/process.hh"
 #include "tests/packet/configuration.hh"
 #include "tests/packet/main.hh"
@@ -52,10 +54,45 @@ struct Buffer {
 class Runner {
 public:
     void operator()(const Case& one) {
-        Buffer buffer(one.frame);
-        buffer.packet.port = PortId{static_cast<std::uint8_t>(one.in)};
+        auto buffer = std::make_unique<Buffer>(one.frame);
+        buffer->packet.port = PortId{static_cast<std::uint8_t>(one.in)};
         Verdict verdict;
-        pipeline_.process(*tables_, {&buffer.packet, 1}, {&verdict, 1}, Tick{1});
+        pipeline_.process(*tables_, {&buffer->packet, 1}, {&verdict, 1}, now);
+        REQUIRE((verdict.action == Action::hold) == one.waits);
+        if (one.waits)
+            REQUIRE(waiting_.emplace(verdict.slot(), Waiting{one, std::move(buffer)}).second);
+        else
+            check(one, *buffer, verdict);
+        check_released();
+    }
+    // Those that still wait: their time is over.
+    void finish() {
+        pipeline_.sweep_fragments(FragmentTable::datagrams, now + FragmentTable::timeout);
+        check_released();
+        REQUIRE(waiting_.empty());
+    }
+
+private:
+    struct Waiting {
+        Case one;
+        std::unique_ptr<Buffer> buffer;
+    };
+
+    void check_released() {
+        for (const FragmentTable::Released& released : pipeline_.released()) {
+            const auto found = waiting_.find(released.slot);
+            REQUIRE(found != waiting_.end());
+            const auto& [one, buffer] = found->second;
+            Verdict verdict = Verdict::dropped(reason_of(released.what));
+            if (released.what == FragmentTable::What::pass)
+                pipeline_.process_fragments(*tables_, {&buffer->packet, 1}, {&released.ports, 1},
+                                            {&verdict, 1}, now);
+            check(one, *buffer, verdict);
+            waiting_.erase(found);
+        }
+    }
+
+    static void check(const Case& one, const Buffer& buffer, const Verdict& verdict) {
         const Bytes after(buffer.packet.data, buffer.packet.data + buffer.packet.length);
         INFO("in:\n" << hex(one.frame) << "\nout:\n" << hex(after));
         REQUIRE(verdict.action == one.expect.action);
@@ -71,7 +108,6 @@ public:
         }
     }
 
-private:
     static std::string_view name(DropReason reason) {
         return drop_reasons[static_cast<std::size_t>(reason)].name;
     }
@@ -80,17 +116,25 @@ private:
         std::byte bytes[64];
     };
     static constexpr std::uint32_t entries = 4096;
+    static constexpr Tick now{1};
     std::unique_ptr<const Tables> tables_ = tables_of(packet_configuration({}));
     std::vector<Line> memory_ = std::vector<Line>(FlowTable::footprint(entries) / sizeof(Line) + 1);
     FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries, HashSecret{{1, 2, 3, 4}}};
     LcoreCounters counters_;
     std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
-    Pipeline pipeline_{flows_, counters_, *traffic_};
+    Pipeline pipeline_{
+        flows_, counters_, *traffic_, Pipeline::Lanes::where_available, {HashSecret{{5, 6, 7, 8}}}};
+    std::map<std::uint8_t, Waiting> waiting_;  // by slot
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    Runner runner;
-    return run_cases(argc, argv, all_cases(), [&runner](const Case& one) { runner(one); });
+    const auto runner = std::make_unique<Runner>();
+    Cases cases = all_cases();
+    cases.push_back({.name = "fragments that waited too long are dropped"});
+    return run_cases(argc, argv, cases, [&](const Case& one) {
+        if (one.frame.empty() && one.name == cases.back().name) return runner->finish();
+        (*runner)(one);
+    });
 }

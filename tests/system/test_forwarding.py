@@ -45,6 +45,13 @@ def test_udp_is_answered_from_the_vip_by_all_backends(weir):
     assert weir.udp_flows(VIP_UDP, 53, 20_000, 600) == replies, "a flow stays where it was"
 
 
+def test_datagrams_in_fragments_go_where_the_whole_ones_of_their_flow_go(weir):
+    replies = weir.udp_flows(VIP_UDP, 53, 30_000, 300, size=4000)
+    assert len(replies) == 300 and set(replies.values()) == set(BACKENDS)
+    assert weir.udp_flows(VIP_UDP, 53, 30_000, 300) == replies
+    assert weir.udp_flows(VIP_UDP, 53, 30_000, 300, size=2000) == replies
+
+
 @pytest.mark.parametrize("client, address", [
     ("c4", VIP4), ("c4", "10.10.0.5"), ("c6", VIP6), ("c6", "fd00:10::5")])
 def test_ping_is_answered_once_by_the_kernel(weir, client, address):

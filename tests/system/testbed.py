@@ -125,9 +125,9 @@ class Testbed:
     def flows(self, client, vip, first_port, count, **options):
         return self.end_flows(self.start_flows(client, vip, first_port, count, **options))
 
-    def udp_flows(self, vip, port, first_port, count):
+    def udp_flows(self, vip, port, first_port, count, size=4):
         output = self.inside("c4", TOP / "tests/system/udp_flows.py", vip, port, SOURCES["c4"][0],
-                             first_port, count)
+                             first_port, count, size)
         return dict(line.split("\t") for line in output.splitlines())
 
     def start_download(self, client, vip, path, rate=0, key=None):

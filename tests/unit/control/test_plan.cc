@@ -82,18 +82,18 @@ TEST_CASE("plan: queues follow pollers and senders, and the key caps both", "[pl
     CHECK(make_plan(config).ports[0].tx_descriptors == default_tx_descriptors);
 }
 
-TEST_CASE("plan: one handover ring for each pair, one punt ring for each worker and class",
+TEST_CASE("plan: rings for each pair of lcores, one punt ring for each worker and class",
           "[plan]") {
     Config config = two_ports();
     CHECK(ring_names(make_plan(config)) ==
-          std::vector<std::string>{"worker0-worker1", "worker1-worker0", "worker0-punt-neighbor",
-                                   "worker0-punt-probe_reply", "worker0-punt-vip_icmp",
-                                   "worker0-punt-other", "worker1-punt-neighbor",
-                                   "worker1-punt-probe_reply", "worker1-punt-vip_icmp",
-                                   "worker1-punt-other"});
+          std::vector<std::string>{
+              "worker0-worker1", "worker1-worker0", "worker0-fragments-worker1",
+              "worker1-fragments-worker0", "worker0-punt-neighbor", "worker0-punt-probe_reply",
+              "worker0-punt-vip_icmp", "worker0-punt-other", "worker1-punt-neighbor",
+              "worker1-punt-probe_reply", "worker1-punt-vip_icmp", "worker1-punt-other"});
     config.system.rx_lcores = {1, 3, 4};
     const Plan plan = make_plan(config);
-    CHECK(plan.rings.size() == 3 * 2 + 2 * 4);
+    CHECK(plan.rings.size() == 3 * 2 + 2 + 2 * 4);
     CHECK(plan.rings.front().name == "rx0-worker0");
     CHECK(plan.rings.front().slots == handover_ring_slots);
     CHECK(plan.rings.back().slots == punt_ring_slots);

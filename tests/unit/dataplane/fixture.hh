@@ -75,11 +75,12 @@ struct World1 {
 // One worker with a table of `entries` flows.
 struct Worker1 {
     explicit Worker1(std::uint32_t entries = 1024,
-                     Pipeline::Lanes lanes = Pipeline::Lanes::where_available)
+                     Pipeline::Lanes lanes = Pipeline::Lanes::where_available,
+                     const WorkerPlace& place = {})
         : memory(FlowTable::footprint(entries) / sizeof(Line) + 1),
           table(std::as_writable_bytes(std::span(memory)).first(FlowTable::footprint(entries)),
                 entries, {{11, 22, 33, 44}}),
-          pipeline(table, counters, *traffic, lanes) {}
+          pipeline(table, counters, *traffic, lanes, place) {}
 
     // Runs one frame of exactly this size (plus headroom) and answers its verdict; the frame as it
     // left is in `sent`.

@@ -51,6 +51,9 @@ bool same(const Verdict& a, const Verdict& b) {
             return a.port == b.port && a.punt_class == b.punt_class;
         case Action::drop:
             return a.reason == b.reason;
+        case Action::hold:
+        case Action::hand_over:
+            return a.slot() == b.slot();
     }
     return false;
 }

@@ -123,8 +123,10 @@ TEST_CASE("engine: the view sums what the loops counted", "[dpdk][engine]") {
     for (std::uint32_t id = 100; id < 103; ++id)
         by_backend += backend_traffic(*rig.engine, BackendId{id}).packets;
     CHECK(by_backend == 90);
-    // 1 poller x 2 workers, 2 x 4 punt classes, 2 ports x (worker 1 and control -> worker 0)
-    CHECK(view.rings.size() == 2 + 8 + 4);
+    // 1 poller x 2 workers, fragments both ways, 2 x 4 punt classes, 2 ports x (worker 1 and
+    // control
+    // -> worker 0)
+    CHECK(view.rings.size() == 2 + 2 + 8 + 4);
     CHECK(view.rings[0].name == "rx0-worker0");
     CHECK(view.rings[0].size == 2047);
 }

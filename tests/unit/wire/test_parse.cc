@@ -93,7 +93,13 @@ TEST_CASE("parse: IPv4 fragments are told, first and later ones", "[wire]") {
             parse_exact(ethernet(ether_type_ipv4, ipv4({.fragment = field}, tcp(1, 2))));
         CHECK(parsed.l3 == L3Status::ip);
         if (parsed.l4 == L4Status::fragment) {
-            CHECK(parsed.source_port == 0);
+            CHECK(parsed.fragment.identification == 0x7777);
+            CHECK(parsed.fragment.offset == (field & 0x1fff) * 8);
+            CHECK(parsed.fragment.more == ((field & 0x2000) != 0));
+            CHECK(parsed.fragment.payload_offset == 14 + 20);
+            CHECK(parsed.fragment.first ==
+                  (parsed.fragment.offset == 0 ? L4Status::ok : L4Status::bad_length));
+            CHECK(parsed.source_port == (parsed.fragment.offset == 0 ? 1 : 0));
         }
         return parsed.l4;
     };
@@ -126,13 +132,42 @@ TEST_CASE("parse: IPv6 fragments, and atomic ones that are none (RFC 6946)", "[w
         CHECK(parsed.l4 == L4Status::fragment);
         CHECK(parsed.protocol == proto_tcp);
         CHECK(parsed.l4_offset == 14 + 40 + 8);
-        CHECK(parsed.destination_port == 0);
+        CHECK(parsed.fragment.identification == 9);
+        CHECK(parsed.fragment.offset == (field & 0xfff8));
+        CHECK(parsed.fragment.more == ((field & 1) != 0));
+        CHECK(parsed.fragment.payload_offset == 14 + 40 + 8);
+        CHECK(parsed.destination_port == (parsed.fragment.offset == 0 ? 2 : 0));
     }
     // A later fragment that claims a chain of headers: its bytes are data and are not walked.
     Bytes later{60, 0, 0x00, 0x08, 0, 0, 0, 9};
     append(later, {44, 255, 255, 255});
     CHECK(parse_exact(ethernet(ether_type_ipv6, ipv6({.next_header = 44}, later))).l4 ==
           L4Status::fragment);
+}
+
+TEST_CASE("parse: what a first fragment says of its transport header", "[wire]") {
+    const auto first = [](const Bytes& payload, std::uint8_t protocol) {
+        return parse_exact(ethernet(ether_type_ipv4,
+                                    ipv4({.protocol = protocol, .fragment = 0x2000}, payload)))
+            .fragment.first;
+    };
+    Bytes segment = tcp(1, 2), datagram = udp(1, 2);
+    CHECK(first(segment, proto_tcp) == L4Status::ok);
+    CHECK(first(datagram, proto_udp) == L4Status::ok);
+    // The datagram's length is that of all its fragments together.
+    Bytes longer = datagram;
+    longer[4] = 0x20;
+    CHECK(first(longer, proto_udp) == L4Status::ok);
+    longer[4] = 0, longer[5] = 7;
+    CHECK(first(longer, proto_udp) == L4Status::bad_length);
+    for (std::size_t length = 0; length < 20; ++length) {
+        const auto end = static_cast<std::ptrdiff_t>(length);
+        CHECK(first({segment.begin(), segment.begin() + end}, proto_tcp) == L4Status::bad_length);
+        if (length < 8)
+            CHECK(first({datagram.begin(), datagram.begin() + end}, proto_udp) ==
+                  L4Status::bad_length);
+    }
+    CHECK(first(segment, 47) == L4Status::other);
 }
 
 TEST_CASE("parse: IPv6 extension headers are walked to the transport header", "[wire]") {

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/dataplane/fragments.hh"
+
+namespace weir {
+
+std::optional<FragmentPorts> ports_of(const Parsed& parsed) noexcept {
+    const L4Status first = parsed.fragment.first;
+    if (first == L4Status::bad_length || first == L4Status::other) return std::nullopt;
+    return FragmentPorts{parsed.source_port, parsed.destination_port, parsed.protocol};
+}
+
+bool may_have_ports(const Parsed& parsed) noexcept {
+    if (parsed.protocol == proto_tcp || parsed.protocol == proto_udp) return true;
+    return parsed.fragment.offset != 0 && is_extension_header(parsed.protocol) &&
+           parsed.family == Family::v6;
+}
+
+Fragment fragment_of(const std::uint8_t* frame, const Parsed& parsed,
+                     const FragmentPorts* ports) noexcept {
+    const FragmentFields& fields = parsed.fragment;
+    Fragment fragment;
+    fragment.datagram = flow_words(frame + parsed.l3_offset, parsed.family, 0, 0, 0);
+    const std::uint64_t protocol = parsed.family == Family::v4 ? parsed.protocol : 0;
+    fragment.datagram.rest |= fields.identification | protocol << 32;
+    const std::uint32_t end = std::uint32_t{parsed.l3_offset} + parsed.ip_length;
+    fragment.begin = fields.offset;
+    fragment.end = fragment.begin + (end - fields.payload_offset);
+    fragment.last = !fields.more;
+    fragment.ports = ports;
+    return fragment;
+}
+
+DropReason reason_of(FragmentTable::What what) noexcept {
+    switch (what) {
+        case FragmentTable::What::bad:
+            return DropReason::frag_bad;
+        case FragmentTable::What::full:
+            return DropReason::frag_table_full;
+        case FragmentTable::What::wait:
+        case FragmentTable::What::pass:
+            break;
+    }
+    return DropReason::fragment;
+}
+
+}  // namespace weir
