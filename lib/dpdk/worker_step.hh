@@ -49,8 +49,8 @@ public:
     unsigned run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept;
 
     // Once a loop, bounded: lets go of fragments that waited too long; looks at sweep_per_loop
-    // lines, so that the whole connection
-    // table is visited every 4 s (and no slower than the loop allows); answers the flow mailbox.
+    // lines, so that the whole connection table is visited every 4 s (and no slower than the loop
+    // allows); answers the flow mailbox.
     void housekeep(Tick now) noexcept;
 
     // For the control thread, which asks through it (see inspect.hh).

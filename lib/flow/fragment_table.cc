@@ -140,12 +140,11 @@ void FragmentTable::release(Datagram& datagram, What what) noexcept {
 }
 
 std::span<const FragmentTable::Released> FragmentTable::released() noexcept {
-    const std::size_t count = released_count_;
+    const std::span<const Released> result{released_.data(), released_count_};
     released_count_ = 0;
-    std::copy_n(released_.begin(), count, read_.begin());
-    for (std::size_t i = 0; i < count; ++i)
-        free_[free_count_++] = read_[i].slot;
-    return {read_.data(), count};
+    for (const Released& one : result)
+        free_[free_count_++] = one.slot;
+    return result;
 }
 
 void FragmentTable::sweep(std::uint32_t count, Tick now) noexcept {

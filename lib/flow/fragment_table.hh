@@ -111,7 +111,7 @@ private:
     std::size_t free_count_ = slots, released_count_ = 0;
     std::array<std::uint8_t, slots> free_{}, next_{};
     // A slot is in it once at most: it becomes free when it is read.
-    std::array<Released, slots> released_{}, read_{};
+    std::array<Released, slots> released_{};
     std::array<Datagram, datagrams> datagrams_{};
 };
 

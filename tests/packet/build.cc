@@ -31,6 +31,11 @@ Bytes filled(std::size_t count, std::uint8_t value) {
     return Bytes(count, value);
 }
 
+Bytes cut(const Bytes& whole, std::size_t begin, std::size_t end) {
+    return {whole.begin() + static_cast<std::ptrdiff_t>(begin),
+            whole.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
 Bytes mac(const std::string& text) {
     Bytes bytes;
     for (std::size_t at = 0; at < text.size(); at += 3)

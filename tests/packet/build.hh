@@ -15,8 +15,9 @@ using Bytes = std::vector<std::uint8_t>;
 Bytes operator+(Bytes left, const Bytes& right);
 Bytes bytes_of(const std::string& text);
 Bytes filled(std::size_t count, std::uint8_t value = 0xa5);
-Bytes mac(const std::string& text);      // "02:00:00:00:00:01"
-Bytes address(const std::string& text);  // 4 or 16 bytes
+Bytes cut(const Bytes& whole, std::size_t begin, std::size_t end);  // [begin, end)
+Bytes mac(const std::string& text);                                 // "02:00:00:00:00:01"
+Bytes address(const std::string& text);                             // 4 or 16 bytes
 // RFC 1071, inverted, ready for the field.
 std::uint16_t internet_checksum(const Bytes& bytes);
 

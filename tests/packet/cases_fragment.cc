@@ -13,10 +13,6 @@ constexpr std::uint8_t udp = 17, tcp = 6, icmp4 = 1, fragment_next = 44, destina
 Bytes datagram(std::size_t size) {
     return Udp{.source = 45000, .length = static_cast<std::uint16_t>(size)} / filled(size - 8, 7);
 }
-Bytes cut(const Bytes& whole, std::size_t begin, std::size_t end) {
-    return {whole.begin() + static_cast<std::ptrdiff_t>(begin),
-            whole.begin() + static_cast<std::ptrdiff_t>(end)};
-}
 
 Bytes piece4(std::uint16_t id, std::size_t offset, bool last, const Bytes& payload,
              const std::string& vip = net::vip_dns4, std::uint8_t protocol = udp) {

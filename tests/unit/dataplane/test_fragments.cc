@@ -24,8 +24,7 @@ Bytes piece(const Bytes& segment, std::uint16_t id, std::size_t begin, std::size
            (Ip4{.destination = "203.0.113.10",
                 .id = id,
                 .fragment = static_cast<std::uint16_t>((last ? 0 : 0x2000) | begin / 8)} /
-            Bytes(segment.begin() + static_cast<std::ptrdiff_t>(begin),
-                  segment.begin() + static_cast<std::ptrdiff_t>(end)));
+            cut(segment, begin, end));
 }
 
 // Where a frame that was sent went: its destination MAC.

@@ -71,6 +71,26 @@ struct RigOptions {
     Idle idle = Idle::busy;
 };
 
+// Every shape of data plane that the tests know, with room for all that they send.
+struct Shape {
+    const char* name;
+    RigOptions options;
+};
+inline const std::vector<Shape> shapes{
+    {"one worker that polls", {}},
+    {"one worker, two RX queues", {.rx_queues = 2}},
+    {"two workers, two RX queues", {.workers = 2, .rx_queues = 2}},
+    {"two workers, one RX queue", {.workers = 2}},
+    {"three workers, four RX queues, one TX queue", {.workers = 3, .rx_queues = 4, .tx_queues = 1}},
+    {"three workers, two TX queues", {.workers = 3, .tx_queues = 2}},
+    {"an RX lcore and a worker", {.rx_lcores = 1}},
+    {"an RX lcore and two workers, one TX queue", {.rx_lcores = 1, .workers = 2, .tx_queues = 1}},
+    {"two RX lcores, two workers", {.rx_lcores = 2, .workers = 2, .rx_queues = 2}},
+    {"an lcore that polls and works", {.rx_lcores = 1, .shared_cpu = true}},
+    {"one that polls and works, and a worker",
+     {.rx_lcores = 1, .workers = 2, .shared_cpu = true, .rx_queues = 2}},
+};
+
 class Rig {
 public:
     explicit Rig(const RigOptions& options);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fragments through data planes of several shapes: they go where their flow goes.
+// Fragments through data planes of every shape: they go where their flow goes.
 #include <algorithm>
 #include <map>
 #include <random>
@@ -13,17 +13,6 @@ using namespace weir::test;
 
 namespace {
 
-struct Shape {
-    const char* name;
-    RigOptions options;
-};
-const std::vector<Shape> shapes{
-    {"one worker that polls", {}},
-    {"two workers, one RX queue", {.workers = 2}},
-    {"three workers, three RX queues", {.workers = 3, .rx_queues = 3}},
-    {"an RX lcore and three workers", {.rx_lcores = 1, .workers = 3}},
-};
-
 // Bytes [begin, end) of the segment of 64 bytes that a flow's `id`th datagram has.
 Bytes piece(std::uint16_t source_port, std::uint16_t id, std::size_t begin, std::size_t end) {
     const Bytes segment = Tcp{.source = source_port} / filled(44);
@@ -31,8 +20,7 @@ Bytes piece(std::uint16_t source_port, std::uint16_t id, std::size_t begin, std:
            (Ip4{.destination = "203.0.113.10",
                 .id = id,
                 .fragment = static_cast<std::uint16_t>((end == 64 ? 0 : 0x2000) | begin / 8)} /
-            Bytes(segment.begin() + static_cast<std::ptrdiff_t>(begin),
-                  segment.begin() + static_cast<std::ptrdiff_t>(end)));
+            cut(segment, begin, end));
 }
 
 // By identification: where the frames went, as MAC addresses.
