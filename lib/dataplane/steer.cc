@@ -5,11 +5,12 @@
 
 namespace weir {
 
-std::uint32_t steer_parsed(const Packet& packet, std::uint32_t workers, std::uint16_t vlan,
+std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint32_t workers,
                            const HashSecret& secret) noexcept {
     // The checksum is the owner's to verify: a broken packet may go to any worker.
-    const Parsed parsed = parse({packet.data, packet.contiguous}, packet.length,
-                                {.vlan = vlan, .ip_checksum = NicChecksum::good});
+    const Parsed parsed =
+        parse({packet.data, packet.contiguous}, packet.length,
+              {.vlan = tables.ports[index(packet.port)].vlan, .ip_checksum = NicChecksum::good});
     if (parsed.l3 != L3Status::ip) return 0;
     FlowWords words = flow_words(packet.data, parsed);
     // Fragments of IPv6 may name different protocols: only the first one has all headers.

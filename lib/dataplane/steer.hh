@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "lib/balance/tables.hh"
 #include "lib/dataplane/flow_burst.hh"
 #include "lib/dataplane/plain.hh"
 #include "lib/flow/key.hh"
@@ -35,19 +36,19 @@ namespace steering {
 }  // namespace steering
 
 // What steer() answers, by parse() alone: for what read_key() leaves, and its slow twin in tests.
-[[nodiscard]] std::uint32_t steer_parsed(const Packet& packet, std::uint32_t workers,
-                                         std::uint16_t vlan, const HashSecret& secret) noexcept;
+[[nodiscard]] std::uint32_t steer_parsed(const Tables& tables, const Packet& packet,
+                                         std::uint32_t workers, const HashSecret& secret) noexcept;
 
 // Owner of a packet, 0 .. workers-1. TCP and UDP: of the flow; other IP: of the address pair and
 // protocol; fragments: of the address pair, whose worker learns the flow from the first of them and
-// hands them over; what is not IP or broken: worker 0. `vlan`: of the port that it came from. Cost:
-// a look at the headers and a hash.
-[[nodiscard]] inline std::uint32_t steer(const Packet& packet, std::uint32_t workers,
-                                         std::uint16_t vlan, const HashSecret& secret) noexcept {
+// hands them over; what is not IP or broken: worker 0. Of the tables, plain packets need no more
+// than the VLAN of their port. Cost: a look at the headers and a hash.
+[[nodiscard]] inline std::uint32_t steer(const Tables& tables, const Packet& packet,
+                                         std::uint32_t workers, const HashSecret& secret) noexcept {
     FlowWords words;
-    if (steering::read_key(packet, vlan, words)) [[likely]]
+    if (steering::read_key(packet, tables.ports[index(packet.port)].vlan, words)) [[likely]]
         return owner_of(flow_hash(words, secret), workers);
-    return steer_parsed(packet, workers, vlan, secret);
+    return steer_parsed(tables, packet, workers, secret);
 }
 
 // Owners of a burst, sixteen packets at a time where the CPU can (lanes.hh). A broken packet may
@@ -61,8 +62,8 @@ public:
     [[nodiscard]] BurstMask quick(std::span<const std::uint8_t* const> frames,
                                   std::uint32_t shortest, std::uint16_t vlan,
                                   std::span<std::uint32_t, max_burst> owners) const noexcept;
-    [[nodiscard]] std::uint32_t one(const Packet& packet, std::uint16_t vlan) const noexcept {
-        return steer(packet, workers_, vlan, secret_);
+    [[nodiscard]] std::uint32_t one(const Tables& tables, const Packet& packet) const noexcept {
+        return steer(tables, packet, workers_, secret_);
     }
 
 private:

@@ -179,8 +179,6 @@ void Engine::Builder::equip_poller(Lcore& lcore) {
     if (!lcore.polls) return;  // fed by its peers, or idle
     rx.owners = handover_[poller];
     rx.self = direct_ ? lcore.plan.worker : -1;
-    for (const EnginePort& port : setup_.ports)
-        rx.vlans.push_back(port.vlan);
     rx.secret = setup_.secret;
     rx.pool = setup_.pool_on(lcore.node);
     lcore.loop->set_rx(std::move(rx));

@@ -42,7 +42,7 @@ bool LcoreLoop::turn(const Tables& tables, Tick now) noexcept {
     unsigned work = 0;
     std::uint32_t room = rx_burst;
     if (worker_) room = worker_->collect(rx_ ? max_burst / 2 : max_burst);
-    if (rx_) work += rx_->poll(room);
+    if (rx_) work += rx_->poll(tables, room);
     if (worker_) {
         work += worker_->run(tables, rx_ ? rx_->take_kept() : std::span<rte_mbuf*>{}, now);
         work += tx_->drain();

@@ -25,11 +25,11 @@ RxStep::~RxStep() {
         rte_pktmbuf_free_bulk(heap.mbufs.data(), heap.count);
 }
 
-unsigned RxStep::poll(std::uint32_t wanted) noexcept {
+unsigned RxStep::poll(const Tables& tables, std::uint32_t wanted) noexcept {
     unsigned received = 0;
     std::size_t bursts = 0;
     for (std::size_t i = 0; i < setup_.queues.size() && bursts < bursts_per_turn_; ++i) {
-        const unsigned count = poll_queue(setup_.queues[next_queue_], wanted);
+        const unsigned count = poll_queue(tables, setup_.queues[next_queue_], wanted);
         if (++next_queue_ == setup_.queues.size()) next_queue_ = 0;
         if (count == 0) continue;
         received += count;
@@ -38,7 +38,8 @@ unsigned RxStep::poll(std::uint32_t wanted) noexcept {
     return received;
 }
 
-unsigned RxStep::poll_queue(const RxQueue& queue, std::uint32_t wanted) noexcept {
+unsigned RxStep::poll_queue(const Tables& tables, const RxQueue& queue,
+                            std::uint32_t wanted) noexcept {
     std::array<rte_mbuf*, rx_burst> mbufs;
     const unsigned received = rte_eth_rx_burst(queue.device, queue.queue, mbufs.data(),
                                                static_cast<std::uint16_t>(wanted));
@@ -56,16 +57,16 @@ unsigned RxStep::poll_queue(const RxQueue& queue, std::uint32_t wanted) noexcept
         prepared.mbuf->port = static_cast<std::uint16_t>(index(queue.port));
         mbufs[good++] = prepared.mbuf;
     }
-    distribute({mbufs.data(), good}, queue.port);
+    distribute(tables, {mbufs.data(), good}, queue.port);
     return received;
 }
 
 // Who only passes packets on to a single worker does not look at them.
-void RxStep::distribute(std::span<rte_mbuf*> mbufs, PortId port) noexcept {
+void RxStep::distribute(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept {
     if (mbufs.empty()) return;
     const std::size_t workers = setup_.owners.size();
     if (workers > 1)
-        steer_burst(mbufs, port);
+        steer_burst(tables, mbufs, port);
     else
         to_[0].put_all(mbufs);
     for (std::size_t worker = 0; worker < workers; ++worker) {
@@ -79,7 +80,7 @@ void RxStep::distribute(std::span<rte_mbuf*> mbufs, PortId port) noexcept {
     }
 }
 
-void RxStep::steer_burst(std::span<rte_mbuf*> mbufs, PortId port) noexcept {
+void RxStep::steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept {
     std::array<const std::uint8_t*, rx_burst> frames;
     std::array<std::uint32_t, rx_burst> owners;
     std::uint32_t shortest = std::numeric_limits<std::uint32_t>::max();
@@ -88,11 +89,11 @@ void RxStep::steer_burst(std::span<rte_mbuf*> mbufs, PortId port) noexcept {
         shortest = std::min<std::uint32_t>(shortest, mbufs[i]->data_len);
         rte_prefetch0(frames[i]);
     }
-    const std::uint16_t vlan = setup_.vlans[index(port)];
+    const std::uint16_t vlan = tables.ports[index(port)].vlan;
     const BurstMask known = steering_.quick({frames.data(), mbufs.size()}, shortest, vlan, owners);
     for (BurstMask rest = first_bits(mbufs.size()) & ~known; rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
-        owners[i] = steering_.one(to_packet(*mbufs[i]), vlan);
+        owners[i] = steering_.one(tables, to_packet(*mbufs[i]));
     }
     deal(mbufs, owners);
 }

@@ -37,10 +37,9 @@ struct RxQueue {
 class RxStep {
 public:
     struct Setup {
-        std::vector<RxQueue> queues;       // polled by this lcore and no other
-        std::vector<MbufRing*> owners;     // by worker; this lcore produces; nullptr: `self`
-        int self = -1;                     // the worker on this lcore that keeps its own, or -1
-        std::vector<std::uint16_t> vlans;  // by PortId
+        std::vector<RxQueue> queues;    // polled by this lcore and no other
+        std::vector<MbufRing*> owners;  // by worker; this lcore produces; nullptr: `self`
+        int self = -1;                  // the worker on this lcore that keeps its own, or -1
         HashSecret secret;
         rte_mempool* pool = nullptr;  // for copies of shared buffers
     };
@@ -51,7 +50,7 @@ public:
     // Polls the queues in turn, for at most `wanted` packets of each (1 .. rx_burst). A poller that
     // keeps its own takes packets of one queue; the next call goes on with the next one. Answers
     // how many came. Precondition: what was kept in the last call was taken.
-    unsigned poll(std::uint32_t wanted = rx_burst) noexcept;
+    unsigned poll(const Tables& tables, std::uint32_t wanted = rx_burst) noexcept;
 
     // Packets of this lcore's own worker, prepared; the worker takes them over.
     [[nodiscard]] std::span<rte_mbuf*> take_kept() noexcept {
@@ -71,9 +70,9 @@ private:
         std::span<rte_mbuf*> take() noexcept { return {mbufs.data(), std::exchange(count, 0u)}; }
     };
 
-    unsigned poll_queue(const RxQueue& queue, std::uint32_t wanted) noexcept;
-    void distribute(std::span<rte_mbuf*> mbufs, PortId port) noexcept;
-    void steer_burst(std::span<rte_mbuf*> mbufs, PortId port) noexcept;
+    unsigned poll_queue(const Tables& tables, const RxQueue& queue, std::uint32_t wanted) noexcept;
+    void distribute(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept;
+    void steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept;
     void deal(std::span<rte_mbuf*> mbufs, std::span<const std::uint32_t, rx_burst> owners) noexcept;
     void hand_over(std::size_t owner, std::span<rte_mbuf*> mbufs) noexcept;
     [[nodiscard]] std::size_t own() const noexcept { return static_cast<std::size_t>(setup_.self); }

@@ -40,7 +40,6 @@ void StepsRunner::forward(std::size_t) noexcept {
     receive.queues = {{stage_.port.device(), 0, PortId{0}}};
     receive.owners = {nullptr};
     receive.self = 0;
-    receive.vlans = {0};
     receive.secret = Scene::secret();
     receive.pool = stage_.pools.front();
     RxStep rx(std::move(receive), counters);
@@ -58,7 +57,7 @@ void StepsRunner::forward(std::size_t) noexcept {
     while (running()) {
         const std::uint64_t receive_before = lane.receive_cycles(),
                             send_before = lane.send_cycles();
-        const unsigned received = rx.poll();
+        const unsigned received = rx.poll(*state_->tables);
         const auto kept = rx.take_kept();
         const std::uint64_t polled = rte_rdtsc();
         worker.run(*state_->tables, kept, clock.at(begin));

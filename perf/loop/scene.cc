@@ -83,9 +83,11 @@ std::vector<std::uint8_t> owners_of(const gen::Frames& frames, std::uint32_t flo
     std::vector<std::uint8_t> frame(frames.blank().begin(), frames.blank().end());
     const auto length = static_cast<std::uint32_t>(frame.size());
     const Packet packet{.data = frame.data(), .contiguous = length, .length = length};
+    Tables tables;
+    tables.ports.resize(1);
     for (std::uint32_t flow = 0; flow < flows; ++flow) {
         frames.set_flow(frame.data(), flow, false);
-        owners[flow] = static_cast<std::uint8_t>(steer(packet, workers, 0, Scene::secret()));
+        owners[flow] = static_cast<std::uint8_t>(steer(tables, packet, workers, Scene::secret()));
     }
     return owners;
 }

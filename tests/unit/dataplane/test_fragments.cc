@@ -81,10 +81,11 @@ TEST_CASE("the worker that has a datagram's fragments gives them to the owner of
         const Bytes segment = segment_of(port), whole = client_frame(port);
         Bytes frame = whole;
         const std::uint32_t owner =
-            steer(Packet{.data = frame.data(),
+            steer(world.tables,
+                  Packet{.data = frame.data(),
                          .contiguous = static_cast<std::uint32_t>(frame.size()),
                          .length = static_cast<std::uint32_t>(frame.size())},
-                  workers, 0, secret);
+                  workers, secret);
         owners.insert(static_cast<int>(owner));
         for (std::uint8_t self = 0; self < workers; ++self) {
             Worker1 worker(1024, Pipeline::Lanes::where_available, {secret, self, workers});
@@ -111,6 +112,7 @@ TEST_CASE("the worker that has a datagram's fragments gives them to the owner of
 TEST_CASE("first and later fragments over IPv6 have one owner, whatever headers the first one has",
           "[dataplane][steer]") {
     const HashSecret secret{{1, 2, 3, 4}};
+    const World1 world(3);
     std::mt19937 random(7);
     for (int i = 0; i < 100; ++i) {
         const std::string source = "2001:db8:7::" + std::to_string(1 + random() % 9999);
@@ -120,10 +122,11 @@ TEST_CASE("first and later fragments over IPv6 have one owner, whatever headers 
                                    .type = 0x86dd} /
                           (Ip6{.source = source, .destination = "2001:db8:443::10", .next = 44} /
                            (fragment_header(60, offset, offset == 0) + payload));
-            return steer(Packet{.data = frame.data(),
+            return steer(world.tables,
+                         Packet{.data = frame.data(),
                                 .contiguous = static_cast<std::uint32_t>(frame.size()),
                                 .length = static_cast<std::uint32_t>(frame.size())},
-                         7, 0, secret);
+                         7, secret);
         };
         CHECK(owner(0, extension(17) + (Udp{} / filled(8))) == owner(3, filled(16)));
     }

@@ -26,11 +26,20 @@ Packet whole(Bytes& frame) {
     return {.data = frame.data(), .contiguous = length, .length = length};
 }
 
+// One port with this VLAN, no service.
+Tables port_with(std::uint16_t vlan) {
+    Tables tables;
+    tables.ports.resize(1);
+    tables.ports[0].vlan = vlan;
+    return tables;
+}
+
 }  // namespace
 
 TEST_CASE("every packet of a flow has one owner, and owners share the flows evenly",
           "[dataplane][steer]") {
     const HashSecret secret{{5, 6, 7, 8}};
+    const Tables tables = port_with(0);
     for (const std::uint32_t workers : {1U, 2U, 3U, 7U}) {
         std::vector<std::uint32_t> owned(workers);
         for (int i = 0; i < 7000; ++i) {
@@ -39,7 +48,7 @@ TEST_CASE("every packet of a flow has one owner, and owners share the flows even
                                       client_frame(port, 0x11)};
             std::vector<std::uint32_t> owners;
             for (Bytes& frame : frames)
-                owners.push_back(steer(whole(frame), workers, 0, secret));
+                owners.push_back(steer(tables, whole(frame), workers, secret));
             REQUIRE(owners[0] < workers);
             REQUIRE(owners[1] == owners[0]);
             REQUIRE(owners[2] == owners[0]);
@@ -54,6 +63,7 @@ TEST_CASE("every packet of a flow has one owner, and owners share the flows even
 
 TEST_CASE("first and later fragments of a datagram have one owner", "[dataplane][steer]") {
     const HashSecret secret{{5, 6, 7, 8}};
+    const Tables tables = port_with(0);
     for (int i = 0; i < 100; ++i) {
         const std::string source = "198.18.1." + std::to_string(i);
         Bytes first = Ethernet{.destination = "02:00:00:00:00:05", .source = "02:00:00:00:00:c1"} /
@@ -62,7 +72,7 @@ TEST_CASE("first and later fragments of a datagram have one owner", "[dataplane]
         Bytes later =
             Ethernet{.destination = "02:00:00:00:00:05", .source = "02:00:00:00:00:c1"} /
             (Ip4{.source = source, .destination = "203.0.113.10", .fragment = 4} / filled(40));
-        REQUIRE(steer(whole(first), 5, 0, secret) == steer(whole(later), 5, 0, secret));
+        REQUIRE(steer(tables, whole(first), 5, secret) == steer(tables, whole(later), 5, secret));
     }
 }
 
@@ -71,6 +81,7 @@ TEST_CASE("steer: the owner is that of the parsed packet", "[dataplane][steer][p
     const std::vector<std::uint16_t> vlans{0, 7};
     std::mt19937 random(4711);
     for (const std::uint16_t vlan : vlans) {
+        const Tables tables = port_with(vlan);
         int quick = 0, rounds = 0;
         for (const std::uint16_t tag : vlans) {
             for (const Bytes& frame : frames(tag)) {
@@ -78,8 +89,8 @@ TEST_CASE("steer: the owner is that of the parsed packet", "[dataplane][steer][p
                     const Mutant m = mutant(frame, static_cast<unsigned>(random() % 4), random);
                     FlowWords words;
                     quick += steering::read_key(m.packet, vlan, words) ? 1 : 0;
-                    REQUIRE(steer(m.packet, 65'521, vlan, secret) ==
-                            steer_parsed(m.packet, 65'521, vlan, secret));
+                    REQUIRE(steer(tables, m.packet, 65'521, secret) ==
+                            steer_parsed(tables, m.packet, 65'521, secret));
                 }
             }
         }
@@ -96,6 +107,7 @@ TEST_CASE("steer: owners of a burst are those of its packets", "[dataplane][stee
     std::size_t quick = 0, rounds = 0;
     const std::vector<std::uint16_t> vlans{0, 7};
     for (const std::uint16_t vlan : vlans) {
+        const Tables tables = port_with(vlan);
         std::vector<Bytes> all = frames(0);
         for (const Bytes& frame : frames(7))
             all.push_back(frame);
@@ -120,8 +132,8 @@ TEST_CASE("steer: owners of a burst are those of its packets", "[dataplane][stee
             rounds += bytes.size();
             for (std::size_t i = 0; i < bytes.size(); ++i) {
                 const Packet& packet = mutants[i].packet;
-                const std::uint32_t expected = steer_parsed(packet, workers, vlan, secret);
-                REQUIRE(steering.one(packet, vlan) == expected);
+                const std::uint32_t expected = steer_parsed(tables, packet, workers, secret);
+                REQUIRE(steering.one(tables, packet) == expected);
                 if ((known & bit(i)) == 0 || owners[i] == expected) continue;
                 // Broken: nobody forwards it, whoever owns it.
                 const Parsed parsed = parse({packet.data, packet.contiguous}, packet.length,
