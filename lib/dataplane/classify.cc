@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "lib/dataplane/embedded_flow.hh"
 #include "lib/flow/key.hh"
 #include "lib/wire/headers.hh"
+#include "lib/wire/icmp.hh"
 
 namespace weir {
 namespace {
@@ -86,6 +88,11 @@ constexpr std::uint8_t nd_hop_limit = 255;
            key.source[15] <= 1;
 }
 
+[[nodiscard]] bool is_icmp(const Parsed& parsed) noexcept {
+    return (parsed.protocol == proto_icmp || parsed.protocol == proto_icmp6) &&
+           (parsed.l4 == L4Status::other || parsed.l4 == L4Status::fragment);
+}
+
 // The first thing that is wrong with a TCP or UDP packet for a VIP; nothing wrong: no reason.
 struct Objection {
     bool any = false;
@@ -111,12 +118,59 @@ struct Objection {
     return {true, DropReason::unknown_port};
 }
 
+// The service whose backend sent what the ICMP error is about; false: none.
+[[nodiscard]] bool find_service(const Tables& tables, const Packet& packet,
+                                const IcmpMessage& message, Classified& result) noexcept {
+    if (message.embedded.status != EmbeddedPacket::Status::flow) return false;
+    FlowKey about;
+    result.about = words_about(packet.data, result.parsed, message);
+    result.about.store(about);
+    const ServiceMatch match =
+        tables.index.find(about.destination_address(), about.protocol, about.destination_port);
+    if (match.place == ServiceHit::none) return false;
+    result.service = tables.services[match.place].get();
+    result.place = match.place;
+    result.is_icmp_error = true;
+    return true;
+}
+
+// The first thing that is wrong with an ICMP error to a VIP, but for the service that it is about.
+[[nodiscard]] Objection object_to(const Packet& packet, const Parsed& parsed,
+                                  const IcmpMessage& message, bool group_frame) noexcept {
+    using Status = EmbeddedPacket::Status;
+    if (group_frame) return {true, DropReason::not_our_mac};
+    if (parsed.ttl <= 1) return {true, DropReason::ttl_expired};
+    const Status embedded = message.embedded.status;
+    const bool sound = message.kind == IcmpMessage::Kind::error && message.about_destination &&
+                       embedded != Status::bad && embedded != Status::fragment &&
+                       embedded != Status::icmp_error &&
+                       icmp_sum_is_good({packet.data, packet.contiguous}, parsed);
+    return {!sound, DropReason::icmp_bad};
+}
+
+// True: `result` is decided. False: the message is for the kernel.
+[[nodiscard]] bool classify_icmp(const Tables& tables, const Packet& packet, bool group_frame,
+                                 Classified& result) noexcept {
+    const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, result.parsed);
+    if (message.kind == IcmpMessage::Kind::not_error) return false;
+    const Objection objection = object_to(packet, result.parsed, message, group_frame);
+    if (objection.any) {
+        result.verdict = Verdict::dropped(objection.reason);
+    } else if (message.embedded.status == EmbeddedPacket::Status::icmp) {
+        return false;  // the kernel answered a ping
+    } else if (!find_service(tables, packet, message, result)) {
+        result.verdict = Verdict::dropped(DropReason::unknown_port);
+    }
+    return true;
+}
+
 void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key,
                   const ServiceMatch& match, bool group_frame, Classified& result) noexcept {
     const Parsed& parsed = result.parsed;
-    const bool icmp = parsed.protocol == proto_icmp || parsed.protocol == proto_icmp6;
-    const bool judged = parsed.l4 != L4Status::other && parsed.l4 != L4Status::fragment;
-    if (icmp && !judged && !is_martian(key)) {
+    if (is_icmp(parsed) && !is_martian(key)) {
+        // The kernel puts fragments together: no error is as long as to come in them.
+        if (parsed.l4 == L4Status::other && classify_icmp(tables, packet, group_frame, result))
+            return;
         result.verdict =
             to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
         return;

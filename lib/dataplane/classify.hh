@@ -6,11 +6,13 @@
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/fragment_table.hh"
+#include "lib/flow/key.hh"
 #include "lib/wire/parse.hh"
 
 namespace weir {
 
-// `service` set: a sound TCP or UDP packet for it, still to be decided. Otherwise `verdict` stands.
+// `service` set: a sound TCP or UDP packet for it, or an ICMP error about one that its backend
+// sent, still to be decided. Otherwise `verdict` stands.
 struct Classified {
     Parsed parsed;
     const ServiceTable* service = nullptr;
@@ -18,13 +20,16 @@ struct Classified {
     // A fragment for a VIP: which service, its first fragment says. Then `verdict` is no answer
     // yet.
     bool is_fragment = false;
+    bool is_icmp_error = false;
+    FlowWords about;  // of an ICMP error: the key of the client's packets
     Verdict verdict;
 };
 
 // Checks from the outside in: MAC, Ethernet and VLAN, IP, then by destination. What is not for a
 // VIP goes to the kernel untouched, with its oddities above IP; only packets for a VIP are judged
-// by source, TTL and transport header. Reads the packet and the tables, writes nothing.
-// `ports`: what the first fragment said, of a fragment; nullptr: not known.
+// by source, TTL and transport header. An ICMP error about a packet that came from a service's VIP
+// is for that service; other ICMP is for the kernel. Reads the packet and the tables, writes
+// nothing. `ports`: what the first fragment said, of a fragment; nullptr: not known.
 [[nodiscard]] Classified classify(const Tables& tables, const Packet& packet,
                                   const FragmentPorts* ports = nullptr) noexcept;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PacketMeta: what the stages of the pipeline know of a TCP or UDP packet for a service.
+// PacketMeta: what the stages of the pipeline know of a packet for a service.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct PacketMeta {
     friend bool operator==(const PacketMeta&, const PacketMeta&) = default;
 };
 
-// Precondition: parsed.l3 is ip and parsed.l4 is ok.
+// Precondition: parsed.l3 is ip. Ports and flags are zero unless parsed.l4 is ok.
 [[nodiscard]] inline PacketMeta meta_of(const Parsed& parsed) noexcept {
     return {.l3_offset = parsed.l3_offset,
             .ip_length = parsed.ip_length,

@@ -23,7 +23,7 @@ Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& tra
 // Plain packets of a service with one port are most of them; receive_odd() decides about the
 // others.
 template <std::uint32_t at>
-[[gnu::always_inline]] inline bool Pipeline::receive_at(const Tables& tables, const Packet& packet,
+[[gnu::always_inline]] inline bool Pipeline::receive_at(const Tables& tables, Packet& packet,
                                                         std::size_t i, Verdict& verdict,
                                                         Tick now) noexcept {
     PacketMeta meta;
@@ -51,19 +51,22 @@ template <std::uint32_t at>
     return receive_odd(tables, packet, i, verdict, now);
 }
 
-[[gnu::noinline]] bool Pipeline::receive_tagged(const Tables& tables, const Packet& packet,
-                                                std::size_t i, Verdict& verdict,
-                                                Tick now) noexcept {
+[[gnu::noinline]] bool Pipeline::receive_tagged(const Tables& tables, Packet& packet, std::size_t i,
+                                                Verdict& verdict, Tick now) noexcept {
     return receive_at<plain::tagged>(tables, packet, i, verdict, now);
 }
 
-[[gnu::noinline]] bool Pipeline::receive_odd(const Tables& tables, const Packet& packet,
-                                             std::size_t i, Verdict& verdict, Tick now) noexcept {
+[[gnu::noinline]] bool Pipeline::receive_odd(const Tables& tables, Packet& packet, std::size_t i,
+                                             Verdict& verdict, Tick now) noexcept {
     const Classified classified = classify(tables, packet);
     verdict = classified.verdict;
     if (classified.is_fragment)
         return receive_fragment(tables, packet, classified.parsed, i, verdict, now);
     if (classified.service == nullptr) return false;
+    if (classified.is_icmp_error) {
+        verdict = serve_icmp_error(tables, classified, packet, now);
+        return false;
+    }
     set_flow(packet, classified, i);
     return true;
 }

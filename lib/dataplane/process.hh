@@ -7,6 +7,9 @@
 // Stages run over the whole burst one after the other, so that the cache misses of its packets
 // overlap. The first ones take sixteen packets at once where the CPU can (lanes.hh). dsr-l2 and
 // ipip leave every byte from the client's IP header on unchanged.
+//
+// ICMP errors about a flow follow it to its backend, but neither begin nor refresh a flow
+// (process_icmp.cc).
 #pragma once
 
 #include <array>
@@ -20,6 +23,7 @@
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/packet_meta.hh"
+#include "lib/dataplane/token_bucket.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/deadlines.hh"
 #include "lib/flow/fragment_table.hh"
@@ -33,6 +37,10 @@ struct WorkerPlace {
     std::uint8_t worker = 0, workers = 1;
 };
 
+// ICMP errors about flows that no entry holds, of one worker: after a restart or a change among
+// balancers a client needs a few, and a flood of them is forged. Bursts are 100 ms of the rate.
+inline constexpr RateLimit untracked_icmp_limit{1'000, 100};
+
 // One per worker; used by that worker's thread alone. Its fragment table makes it some 300 KiB.
 class Pipeline {
 public:
@@ -43,9 +51,9 @@ public:
              Lanes lanes = Lanes::where_available, const WorkerPlace& place = {}) noexcept;
 
     // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send in
-    // place. Reads and writes the first line of each, and the line before it: who calls has asked
-    // for them. verdicts.size() >= packets.size(). Counts traffic and flows; the caller counts
-    // verdicts. Packets of one flow are decided in their order.
+    // place. Reads and writes the first line of each, and the line before it: who
+    // calls has asked for them. verdicts.size() >= packets.size(). Counts traffic and flows; the
+    // caller counts verdicts. Packets of one flow are decided in their order.
     void process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
                  Tick now) noexcept;
 
@@ -89,11 +97,11 @@ private:
     // 1. The packet's flow becomes the burst's i-th, and its line starts to load; or `verdict` is
     // set, and the answer is false. `at`: where the IP header of a plain frame of this port lies.
     template <std::uint32_t at>
-    bool receive_at(const Tables& tables, const Packet& packet, std::size_t i, Verdict& verdict,
+    bool receive_at(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
                     Tick now) noexcept;
-    bool receive_tagged(const Tables& tables, const Packet& packet, std::size_t i, Verdict& verdict,
+    bool receive_tagged(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
                         Tick now) noexcept;
-    bool receive_odd(const Tables& tables, const Packet& packet, std::size_t i, Verdict& verdict,
+    bool receive_odd(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
                      Tick now) noexcept;
     bool receive_fragment(const Tables& tables, const Packet& packet, const Parsed& parsed,
                           std::size_t i, Verdict& verdict, Tick now) noexcept;
@@ -105,6 +113,12 @@ private:
     // 2. and 3. for all `flows` of the burst.
     void serve_all(const Tables& tables, BurstMask flows, const lanes::Received& plain,
                    std::span<Packet> packets, std::span<Verdict> verdicts, Tick now) noexcept;
+    // An ICMP error about a flow of a service, decided and rewritten at once.
+    Verdict serve_icmp_error(const Tables& tables, const Classified& classified, Packet& packet,
+                             Tick now) noexcept;
+    // Who has the flow by its entry; nullptr: nobody.
+    const BackendEntry* holder(const Tables& tables, const FlowName& name, ServiceId service,
+                               Tick now) const noexcept;
     // For the packets of `flows`, a group: 2. where their entries lie, then 3. backend and bytes.
     // `plain`: those of lanes::receive().
     void serve_group(const Common& common, BurstMask flows, const lanes::Received& plain,
@@ -157,6 +171,7 @@ private:
     const WorkerPlace place_;
     FragmentTable fragments_;
     std::array<FragmentPorts, max_burst> fragment_ports_{};
+    TokenBucket untracked_icmp_{untracked_icmp_limit};
 };
 
 }  // namespace weir

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/steer.hh"
 
+#include "lib/dataplane/embedded_flow.hh"
 #include "lib/dataplane/lanes.hh"
+#include "lib/wire/icmp.hh"
 
 namespace weir {
 
@@ -16,6 +18,11 @@ std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint
     // Fragments of IPv6 may name different protocols: only the first one has all headers.
     if (parsed.l4 == L4Status::fragment)
         words.rest = std::uint64_t{static_cast<std::uint8_t>(parsed.family)} << 40;
+    if (parsed.l4 == L4Status::other) {
+        const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, parsed);
+        if (message.embedded.status == EmbeddedPacket::Status::flow && message.about_destination)
+            words = words_about(packet.data, parsed, message);
+    }
     return owner_of(flow_hash(words, secret), workers);
 }
 

@@ -12,12 +12,14 @@
 
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/verdict.hh"
+#include "lib/wire/icmp.hh"
 
 namespace weir {
 
-// As many bytes as parse() may ever look at: Ethernet, a VLAN tag, IPv6, its extension headers, TCP
-// with options. They lie in the first segment once prepare() has seen the mbuf.
-inline constexpr std::uint32_t max_header_bytes = 14 + 4 + 40 + 256 + 60;
+// As many bytes as anybody looks at: Ethernet, a VLAN tag, and an ICMP error whose checksum is
+// verified; parse() wants a few hundred. They lie in the first segment once prepare() has seen the
+// mbuf.
+inline constexpr std::uint32_t max_header_bytes = 14 + 4 + longest_verified_icmp;
 
 struct Prepared {
     rte_mbuf* mbuf = nullptr;  // may be another than was given; the caller's in any case

@@ -9,50 +9,20 @@
 #include <rte_mbuf.h>
 
 #include "lib/dataplane/counters.hh"
+#include "lib/dataplane/token_bucket.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/dpdk/ring.hh"
 #include "lib/flow/tick.hh"
 
 namespace weir {
 
-struct PuntLimit {
-    std::uint32_t per_second, burst;  // packets of one worker; per_second <= 1 000 000
-};
 // By PuntClass, each worker. Bursts are 50 ms of the rate.
-inline constexpr std::array<PuntLimit, punt_class_count> punt_limits{{
+inline constexpr std::array<RateLimit, punt_class_count> punt_limits{{
     {2'000, 100},     // neighbor: a network of 1000 hosts asking twice a second
     {50'000, 2'500},  // probe_reply: 5000 probes a second at ten packets each
     {2'000, 100},     // vip_icmp: pings and unreachables; the kernel answers no more either
     {1'000, 500},     // other: sessions of routing daemons and SSH; TCP there backs off by itself
 }};
-
-// Token bucket (the single rate of RFC 2697) with time as an argument: no division, no clock. A
-// token is a thousandth of a packet, so that a millisecond earns per_second of them.
-class PuntMeter {
-public:
-    explicit constexpr PuntMeter(PuntLimit limit) noexcept
-        : rate_(limit.per_second), full_(limit.burst * cost), tokens_(full_) {}
-
-    // True: the packet may pass, and has been paid. `now` must not go back.
-    [[nodiscard]] bool pass(Tick now) noexcept {
-        if (now != last_) refill(now);
-        if (tokens_ < cost) return false;
-        tokens_ -= cost;
-        return true;
-    }
-
-private:
-    static constexpr std::uint64_t cost = 1000;
-    void refill(Tick now) noexcept {
-        const std::uint64_t passed = static_cast<std::uint32_t>(elapsed(last_, now));
-        tokens_ += passed * rate_;
-        if (tokens_ > full_) tokens_ = full_;
-        last_ = now;
-    }
-
-    std::uint64_t rate_, full_, tokens_;
-    Tick last_{};
-};
 
 // Of one worker, by its thread alone.
 class PuntStage {
@@ -73,9 +43,9 @@ public:
 private:
     Rings rings_;
     LcoreCounters& counters_;
-    std::array<PuntMeter, punt_class_count> meters_{
-        PuntMeter{punt_limits[0]}, PuntMeter{punt_limits[1]}, PuntMeter{punt_limits[2]},
-        PuntMeter{punt_limits[3]}};
+    std::array<TokenBucket, punt_class_count> meters_{
+        TokenBucket{punt_limits[0]}, TokenBucket{punt_limits[1]}, TokenBucket{punt_limits[2]},
+        TokenBucket{punt_limits[3]}};
 };
 
 }  // namespace weir

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "lib/wire/checksum.hh"
+#include "lib/wire/extension.hh"
 #include "lib/wire/headers.hh"
 
 namespace weir {
@@ -21,10 +22,6 @@ constexpr std::uint16_t ipv4_fragment_mask = 0x3fff;  // more-fragments and the 
 constexpr std::uint16_t ipv4_more_fragments = 0x2000, ipv4_offset_mask = 0x1fff;
 constexpr std::uint8_t option_end = 0, option_nop = 1, option_lsrr = 131, option_ssrr = 137;
 
-// IANA protocol numbers of the IPv6 extension headers that are walked.
-constexpr std::uint8_t ext_hop_by_hop = 0, ext_routing = 43, ext_fragment = 44, ext_auth = 51,
-                       ext_destination = 60, ext_mobility = 135, ext_hip = 139, ext_shim6 = 140;
-constexpr unsigned max_ext_headers = 8, max_ext_bytes = 256;
 constexpr std::uint16_t ipv6_fragment_mask = 0xfff9;  // the offset and more-fragments
 constexpr std::uint16_t ipv6_more_fragments = 1, ipv6_offset_mask = 0xfff8;
 
@@ -170,28 +167,6 @@ inline L3Status read_ipv4(Bytes frame, std::uint32_t frame_length, NicChecksum n
                     ? read_ipv4_fragment(frame, at + total, parsed)
                     : read_transport<true>(frame, at + total, parsed);
     return L3Status::ip;
-}
-
-constexpr bool is_extension(std::uint8_t next) noexcept {
-    switch (next) {
-        case ext_hop_by_hop:
-        case ext_routing:
-        case ext_fragment:
-        case ext_auth:
-        case ext_destination:
-        case ext_mobility:
-        case ext_hip:
-        case ext_shim6:
-            return true;
-        default:
-            return false;
-    }
-}
-
-constexpr std::uint32_t extension_length(std::uint8_t type, std::uint8_t length_field) noexcept {
-    if (type == ext_fragment) return 8;                    // RFC 8200 4.5, the field is reserved
-    if (type == ext_auth) return (length_field + 2u) * 4;  // RFC 4302 2.2
-    return (length_field + 1u) * 8;                        // RFC 6564
 }
 
 // RFC 8200 section 4. Moves protocol and l4_offset behind the chain; `readable`: the offset up to

@@ -121,4 +121,21 @@ Bytes icmp(std::uint8_t type, std::uint8_t code, const Bytes& rest) {
     return Bytes{type, code, 0xbe, 0xef} + rest;
 }
 
+Bytes sound_icmp(std::uint8_t type, std::uint8_t code, std::uint32_t value, const Bytes& payload) {
+    Bytes bytes = Bytes{type, code, 0, 0} + word(value >> 16) + word(value & 0xffff) + payload;
+    put_word(bytes, 2, internet_checksum(bytes));
+    return bytes;
+}
+
+Bytes sound_icmp6(const Ip6& ip, std::uint8_t type, std::uint8_t code, std::uint32_t value,
+                  const Bytes& payload) {
+    Bytes bytes = Bytes{type, code, 0, 0} + word(value >> 16) + word(value & 0xffff) + payload;
+    const Bytes pseudo = address(ip.source) + address(ip.destination) +
+                         word(static_cast<std::uint32_t>(bytes.size()) >> 16) +
+                         word(static_cast<std::uint32_t>(bytes.size()) & 0xffff) + word(0) +
+                         word(58);
+    put_word(bytes, 2, internet_checksum(pseudo + bytes));
+    return bytes;
+}
+
 }  // namespace weir::test

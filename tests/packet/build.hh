@@ -72,4 +72,10 @@ Bytes operator/(const Udp& layer, const Bytes& payload);
 
 Bytes icmp(std::uint8_t type, std::uint8_t code, const Bytes& rest);
 
+// With the right checksum, of ICMP and of ICMPv6 between these addresses. `word`: the four bytes
+// behind it.
+Bytes sound_icmp(std::uint8_t type, std::uint8_t code, std::uint32_t word, const Bytes& payload);
+Bytes sound_icmp6(const Ip6& ip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
+                  const Bytes& payload);
+
 }  // namespace weir::test

@@ -53,6 +53,7 @@ Cases transport_cases();
 Cases service_cases();
 Cases forward_cases();
 Cases kernel_cases();
+Cases icmp_cases();
 // In their order: what becomes of a fragment depends on those before it.
 Cases fragment_cases();
 // All of the above; each case's name occurs once.

@@ -8,36 +8,6 @@
 using namespace weir;
 using namespace weir::test;
 
-TEST_CASE("punt meter: passes its burst at once and its rate for ever", "[dpdk][punt]") {
-    for (const PuntLimit limit : punt_limits) {
-        PuntMeter meter(limit);
-        std::uint32_t passed = 0;
-        while (meter.pass(Tick{500}))
-            ++passed;
-        CHECK(passed == limit.burst);
-        // Ten seconds at four times the rate.
-        std::uint64_t offered = 0, taken = 0;
-        for (std::uint32_t ms = 1; ms <= 10'000; ++ms)
-            for (std::uint32_t i = 0; i < 4 * limit.per_second / 1000; ++i) {
-                ++offered;
-                if (meter.pass(Tick{500 + ms})) ++taken;
-            }
-        CHECK(offered == std::uint64_t{40} * limit.per_second);
-        CHECK(taken == std::uint64_t{10} * limit.per_second);
-    }
-}
-
-TEST_CASE("punt meter: a long silence earns one burst, also across the wrap of Tick",
-          "[dpdk][punt]") {
-    PuntMeter meter({2'000, 100});
-    while (meter.pass(Tick{0xffffff00})) {
-    }
-    std::uint32_t passed = 0;
-    while (meter.pass(Tick{0x00100000}))
-        ++passed;
-    CHECK(passed == 100);
-}
-
 TEST_CASE("punt: a million junk packets a second take nothing from probe replies", "[dpdk][punt]") {
     Pool pool(4095);
     std::vector<std::unique_ptr<MbufRing>> rings;
