@@ -58,6 +58,7 @@ struct Tables {
     SlotSeed hash_seed;
     FlowTimeouts timeouts;
     WhenFull when_full = WhenFull::stateless;
+    std::uint32_t icmp_errors_per_second = 1'000;  // that a worker sends; 0: none
 
     ServiceIndex index;  // (address, protocol, port) -> ServiceTable
     // In file order, which the index's places count.

@@ -37,6 +37,7 @@ void read_sections(Node document, Draft& draft) {
     read_system(root, draft);
     read_ports(root, draft);
     read_conntrack(root, draft);
+    read_icmp(root, draft);
     read_health(root, draft);
     read_services(root, draft);
     read_api(root, draft);

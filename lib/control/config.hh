@@ -72,6 +72,10 @@ struct ConntrackConfig {
     FlowTimeouts timeouts;
 };
 
+struct IcmpConfig {
+    std::uint32_t errors_per_second = 1'000;  // that each worker sends; 0: none
+};
+
 struct HealthConfig {
     std::string name;
     HealthType type = HealthType::tcp;
@@ -114,6 +118,7 @@ struct Config {
     SystemConfig system;
     std::vector<PortConfig> ports;
     ConntrackConfig conntrack;
+    IcmpConfig icmp;
     std::map<std::string, HealthConfig> health;
     std::vector<ServiceConfig> services;
     ApiConfig api;

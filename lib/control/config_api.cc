@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// [conntrack] and [api]
+// [conntrack], [icmp] and [api]
 #include <charconv>
 
 #include <fmt/format.h>
@@ -117,6 +117,16 @@ void read_conntrack(TableReader& root, Draft& draft) {
     read_timeouts(reader, conntrack.timeouts);
     reader.finish();
     if (draft.problems.size() != before) draft.plan_ok = false;
+}
+
+void read_icmp(TableReader& root, Draft& draft) {
+    const std::optional<Node> table = root.table("icmp");
+    if (!table) return;
+    TableReader reader(*table, "[icmp]", draft.problems);
+    IcmpConfig& icmp = draft.config.icmp;
+    icmp.errors_per_second =
+        reader.integer<std::uint32_t>("errors_per_second", 0, 1'000'000, icmp.errors_per_second);
+    reader.finish();
 }
 
 void read_api(TableReader& root, Draft& draft) {

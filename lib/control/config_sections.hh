@@ -46,6 +46,7 @@ struct Draft {
 void read_system(TableReader& root, Draft& draft);
 void read_ports(TableReader& root, Draft& draft);
 void read_conntrack(TableReader& root, Draft& draft);
+void read_icmp(TableReader& root, Draft& draft);
 void read_health(TableReader& root, Draft& draft);
 void read_services(TableReader& root, Draft& draft);
 void read_api(TableReader& root, Draft& draft);

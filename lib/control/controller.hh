@@ -36,7 +36,8 @@ public:
     [[nodiscard]] virtual const Tables* current() const = 0;
     // True when no worker can still read tables older than the current ones.
     [[nodiscard]] virtual bool settled() const = 0;
-    // Fills workers, ports, drops, pools, rings, totals and punted_by_class of the view.
+    // Fills workers, ports, drops, pools, rings, totals, punted_by_class and icmp_errors_sent of
+    // the view.
     virtual void fill(InstanceView& view) const = 0;
     // Sums over all workers.
     [[nodiscard]] virtual TrafficView service_traffic(ServiceId id) const = 0;

@@ -151,6 +151,9 @@ json status_json(const InstanceView& view) {
     for (std::size_t i = 0; i < punt_class_count; ++i) {
         punted[std::string(punt_class_names[i])] = view.punted_by_class[i];
     }
+    json icmp_errors = json::object();
+    for (std::size_t i = 0; i < icmp_error_type_count; ++i)
+        icmp_errors[std::string(icmp_error_type_names[i])] = view.icmp_errors_sent[i];
     json backends = json::object();
     for (std::size_t i = 0; i < backend_view_states.size(); ++i) {
         std::uint64_t sum = 0;
@@ -183,7 +186,8 @@ json status_json(const InstanceView& view) {
           {"punted", view.punted},
           {"dropped", view.dropped},
           {"injected", view.injected},
-          {"punted_by_class", std::move(punted)}}},
+          {"punted_by_class", std::move(punted)},
+          {"icmp_errors_sent", std::move(icmp_errors)}}},
         {"flows", {{"entries", entries}, {"capacity", capacity}, {"insert_failed", insert_failed}}},
         {"services", view.services.size()},
         {"backends", std::move(backends)},
@@ -342,6 +346,7 @@ json config_json(const Config& config) {
                 {"tcp_fin", timeouts.tcp_fin},
                 {"udp", timeouts.udp},
                 {"icmp", timeouts.icmp}}}}},
+            {"icmp", {{"errors_per_second", config.icmp.errors_per_second}}},
             {"health", std::move(health)},
             {"service", std::move(services)},
             {"api",

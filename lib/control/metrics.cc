@@ -193,6 +193,11 @@ void punted(Writer& out, const InstanceView& view) {
     }
 }
 
+void icmp_errors_sent(Writer& out, const InstanceView& view) {
+    for (std::size_t i = 0; i < icmp_error_type_count; ++i)
+        out.sample({{"type", icmp_error_type_names[i]}}, view.icmp_errors_sent[i]);
+}
+
 void dropped(Writer& out, const InstanceView& view) {
     for (const auto& drop : view.drops)
         out.sample({{"reason", drop.reason}}, drop.packets);
@@ -273,8 +278,9 @@ constexpr auto metrics = std::to_array<Metric>({
     {{"weir_received_packets_total", counter, "Packets taken from ports. At rest: sent + punted + dropped.", ""}, instance_figure<&V::received>},
     {{"weir_sent_packets_total", counter, "Received packets that were sent on to backends.", ""}, instance_figure<&V::sent>},
     {{"weir_punted_packets_total", counter, "Received packets given to the kernel, by class.", "class"}, punted},
-    {{"weir_injected_packets_total", counter, "Packets sent for the kernel, health probes included.", ""}, instance_figure<&V::injected>},
+    {{"weir_injected_packets_total", counter, "Packets sent that were not received: for the kernel, health probes included, and ICMP errors of our own.", ""}, instance_figure<&V::injected>},
     {{"weir_dropped_packets_total", counter, "Received packets dropped, by reason.", "reason"}, dropped},
+    {{"weir_icmp_errors_sent_total", counter, "Dropped packets whose sender was told by an ICMP error, by its type.", "type"}, icmp_errors_sent},
 
     {{"weir_service_packets_total", counter, "Packets from clients to the service.", of_service}, service_traffic<&T::packets>},
     {{"weir_service_bytes_total", counter, "Bytes of IP packets from clients to the service.", of_service}, service_traffic<&T::bytes>},

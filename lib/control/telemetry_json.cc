@@ -200,6 +200,9 @@ json info_json(const InstanceView& view) {
     for (std::size_t i = 0; i < punt_class_count; ++i) {
         info[fmt::format("punted_{}", punt_class_names[i])] = view.punted_by_class[i];
     }
+    for (std::size_t i = 0; i < icmp_error_type_count; ++i)
+        info[fmt::format("icmp_errors_sent_{}", icmp_error_type_names[i])] =
+            view.icmp_errors_sent[i];
     return info;
 }
 

@@ -100,6 +100,7 @@ struct InstanceView {
     std::string last_reload_error;
     std::uint64_t received = 0, sent = 0, punted = 0, dropped = 0, injected = 0;
     std::array<std::uint64_t, punt_class_count> punted_by_class{};
+    std::array<std::uint64_t, icmp_error_type_count> icmp_errors_sent{};
     std::vector<ServiceView> services;
     std::vector<WorkerView> workers;
     std::vector<PortView> ports;

@@ -45,11 +45,13 @@ struct TrafficCounters {
 struct alignas(64) LcoreCounters {
     Counter received;     // from NIC queues
     Counter sent;         // given to a NIC queue for traffic that was received (by its TX owner)
-    Counter injected;     // given to a NIC queue for the control lcore (kernel's frames, probes)
+    Counter injected;     // given to a NIC queue of what was not received: frames of the control
+                          // lcore (the kernel's, probes), ICMP errors of our own
     Counter handed_over;  // to another worker's ring
     Counter handed_in;    // taken from rings of other lcores
     std::array<Counter, punt_class_count> punted;
     std::array<Counter, drop_reason_count> dropped;
+    std::array<Counter, icmp_error_type_count> icmp_errors_sent;  // each a dropped packet
     Counter loops, busy_loops;
     Counter busy_cycles;    // TSC cycles of loops that found work
     Counter last_loop_tsc;  // heartbeat
@@ -57,6 +59,10 @@ struct alignas(64) LcoreCounters {
     Counter flow_insert_failed;
 
     void drop(DropReason reason) noexcept { dropped[static_cast<std::size_t>(reason)].add(1); }
+    void answer(DropReason reason) noexcept {
+        drop(reason);
+        icmp_errors_sent[static_cast<std::size_t>(answer_to(reason))].add(1);
+    }
 };
 
 // Of one worker: by ServiceId and BackendId. About 4.8 MiB, touched whole at construction so that

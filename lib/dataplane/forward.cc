@@ -52,4 +52,11 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
     return Verdict::sent(hop.port);
 }
 
+std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) noexcept {
+    if (backend.next_hop == invalid_next_hop) return 0;
+    const NextHop& hop = tables.next_hops[index(backend.next_hop)];
+    const std::uint32_t mtu = tables.ports[index(hop.port)].mtu;
+    return mtu > backend.outer.length ? mtu - backend.outer.length : 0;
+}
+
 }  // namespace weir

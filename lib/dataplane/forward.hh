@@ -31,6 +31,11 @@ namespace weir {
                                   const PacketMeta& meta, std::uint64_t flow_hash,
                                   Packet& packet) noexcept;
 
+// Longest IP packet of a client that the way to `backend` carries, behind its tunnel's headers; 0
+// when there is no way.
+[[nodiscard]] std::uint32_t longest_packet(const Tables& tables,
+                                           const BackendEntry& backend) noexcept;
+
 namespace plain {
 
 // The next hop's MAC addresses, and the EtherType that the frame has already.

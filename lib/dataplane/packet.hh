@@ -18,8 +18,8 @@ struct Packet {
     PortId port{};               // ingress
     NicChecksum ip_checksum = NicChecksum::unknown;
 };
-// process() sets `data` and `length` of what it sends, by which `data` may move into the headroom;
-// the other fields stay as the packet was received.
+// process() sets `data` and `length` of what it sends or answers, by which `data` may move into the
+// headroom; the other fields stay as the packet was received.
 
 // Packets of one burst are handled together, so that their cache misses overlap.
 inline constexpr std::uint32_t max_burst = 64;

@@ -62,7 +62,11 @@ template <std::uint32_t at>
     verdict = classified.verdict;
     if (classified.is_fragment)
         return receive_fragment(tables, packet, classified.parsed, i, verdict, now);
-    if (classified.service == nullptr) return false;
+    if (classified.service == nullptr) {
+        if (verdict.action == Action::drop && verdict.reason == DropReason::ttl_expired)
+            verdict = refuse_expired(tables, classified.parsed, packet, now);
+        return false;
+    }
     if (classified.is_icmp_error) {
         verdict = serve_icmp_error(tables, classified, packet, now);
         return false;
@@ -208,8 +212,9 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
     }
     const Verdict verdict =
         forward(common.tables, *backend, burst_.meta(i), burst_.name(i).hash(), packet);
-    if (verdict.is_sent()) [[likely]]
-        count(i, backend->id, run);
+    if (!verdict.is_sent()) [[unlikely]]
+        return refuse(common, i, *backend, packet, verdict);
+    count(i, backend->id, run);
     return verdict;
 }
 

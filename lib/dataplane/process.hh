@@ -17,6 +17,7 @@
 #include <span>
 
 #include "lib/balance/tables.hh"
+#include "lib/dataplane/answer.hh"
 #include "lib/dataplane/classify.hh"
 #include "lib/dataplane/counters.hh"
 #include "lib/dataplane/flow_burst.hh"
@@ -41,6 +42,11 @@ struct WorkerPlace {
 // balancers a client needs a few, and a flood of them is forged. Bursts are 100 ms of the rate.
 inline constexpr RateLimit untracked_icmp_limit{1'000, 100};
 
+// ICMP errors of our own. Bursts are 50 ms of the rate, and ten at least.
+[[nodiscard]] constexpr RateLimit answer_limit(std::uint32_t per_second) noexcept {
+    return {per_second, per_second / 20 > 10 ? per_second / 20 : 10};
+}
+
 // One per worker; used by that worker's thread alone. Its fragment table makes it some 300 KiB.
 class Pipeline {
 public:
@@ -50,8 +56,8 @@ public:
     Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
              Lanes lanes = Lanes::where_available, const WorkerPlace& place = {}) noexcept;
 
-    // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send in
-    // place. Reads and writes the first line of each, and the line before it: who
+    // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send and
+    // Action::answer in place. Reads and writes the first line of each, and the line before it: who
     // calls has asked for them. verdicts.size() >= packets.size(). Counts traffic and flows; the
     // caller counts verdicts. Packets of one flow are decided in their order.
     void process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
@@ -116,6 +122,12 @@ private:
     // An ICMP error about a flow of a service, decided and rewritten at once.
     Verdict serve_icmp_error(const Tables& tables, const Classified& classified, Packet& packet,
                              Tick now) noexcept;
+    // Drops for `dropped`, or answers: a packet that does not fit, or whose TTL is used up.
+    Verdict refuse(const Common& common, std::size_t i, const BackendEntry& backend, Packet& packet,
+                   const Verdict& dropped) noexcept;
+    Verdict refuse_expired(const Tables& tables, const Parsed& parsed, Packet& packet,
+                           Tick now) noexcept;
+    Verdict answer(const Tables& tables, const Refusal& refusal, Packet& packet, Tick now) noexcept;
     // Who has the flow by its entry; nullptr: nobody.
     const BackendEntry* holder(const Tables& tables, const FlowName& name, ServiceId service,
                                Tick now) const noexcept;
@@ -172,6 +184,8 @@ private:
     FragmentTable fragments_;
     std::array<FragmentPorts, max_burst> fragment_ports_{};
     TokenBucket untracked_icmp_{untracked_icmp_limit};
+    RateLimit answer_limit_;  // as it was when the bucket was made
+    TokenBucket answers_{answer_limit_};
 };
 
 }  // namespace weir

@@ -2,7 +2,7 @@
 // ICMP errors (RFC 792, RFC 4443). Those that come in: a router or the client tells the backend of
 // a flow why its packets do not arrive; without "fragmentation needed" and "packet too big" path
 // MTU discovery (RFC 1191, RFC 8201, RFC 7690) hangs. They come from anywhere, so the flow of the
-// packet inside decides.
+// packet inside decides. Those that go out: answers to clients, bounded by a token bucket.
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/process.hh"
 #include "lib/flow/expiry.hh"
@@ -45,6 +45,44 @@ const BackendEntry* Pipeline::holder(const Tables& tables, const FlowName& name,
         traffic->bytes.add(meta.ip_length);
     }
     return verdict;
+}
+
+// Only the sender of a packet that does not fit can do something about it.
+[[gnu::noinline]] Verdict Pipeline::refuse(const Common& common, std::size_t i,
+                                           const BackendEntry& backend, Packet& packet,
+                                           const Verdict& dropped) noexcept {
+    if (dropped.action != Action::drop || dropped.reason != DropReason::too_big) return dropped;
+    return answer(common.tables,
+                  {.type = IcmpErrorType::too_big,
+                   .family = burst_.families[i],
+                   .l3_offset = burst_.l3_offsets[i],
+                   .ip_length = burst_.ip_lengths[i],
+                   .mtu = longest_packet(common.tables, backend)},
+                  packet, common.now);
+}
+
+Verdict Pipeline::refuse_expired(const Tables& tables, const Parsed& parsed, Packet& packet,
+                                 Tick now) noexcept {
+    return answer(tables,
+                  {.type = IcmpErrorType::time_exceeded,
+                   .family = parsed.family,
+                   .l3_offset = parsed.l3_offset,
+                   .ip_length = parsed.ip_length},
+                  packet, now);
+}
+
+Verdict Pipeline::answer(const Tables& tables, const Refusal& refusal, Packet& packet,
+                         Tick now) noexcept {
+    const Verdict dropped = Verdict::dropped(reason_of(refusal.type));
+    if (tables.icmp_errors_per_second == 0 || !deserves_answer(packet, refusal)) return dropped;
+    const RateLimit limit = answer_limit(tables.icmp_errors_per_second);
+    if (limit != answer_limit_) {  // a reload changed it
+        answer_limit_ = limit;
+        answers_ = TokenBucket(limit);
+    }
+    if (!answers_.pass(now)) return dropped;
+    if (!make_answer(tables.ports[index(packet.port)], refusal, packet)) return dropped;
+    return Verdict::answered(refusal.type, packet.port);
 }
 
 }  // namespace weir

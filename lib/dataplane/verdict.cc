@@ -48,4 +48,7 @@ static_assert(static_cast<std::size_t>(DropReason::mbuf_exhausted) + 1 == drop_r
 const std::array<std::string_view, punt_class_count> punt_class_names{"neighbor", "probe_reply",
                                                                       "vip_icmp", "other"};
 
+const std::array<std::string_view, icmp_error_type_count> icmp_error_type_names{"too_big",
+                                                                                "time_exceeded"};
+
 }  // namespace weir

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What becomes of a packet: exactly one Verdict each, and the closed list of drop reasons. Only the
 // worker loop sends, punts or frees, from the verdict.
+//
+// Received = sent + punted + dropped, and an answered packet is one of those dropped for its
+// reason: its buffer goes back as an ICMP error, but that is a packet of Weir's own, counted by
+// itself and with the injected ones, and never as sent.
 #pragma once
 
 #include <array>
@@ -17,6 +21,7 @@ enum class Action : std::uint8_t {
     drop,
     send,
     punt,
+    answer,     // back to where it came from, as an ICMP error
     hold,       // a fragment that waits for the first one of its datagram
     hand_over,  // a fragment of a flow that another worker owns
 };
@@ -78,11 +83,27 @@ enum class PuntClass : std::uint8_t {
 inline constexpr std::size_t punt_class_count = 4;
 extern const std::array<std::string_view, punt_class_count> punt_class_names;
 
+// The ICMP errors that Weir sends; each answers one drop reason.
+enum class IcmpErrorType : std::uint8_t {
+    too_big,        // IPv4: fragmentation needed; IPv6: packet too big
+    time_exceeded,  // for ttl_expired
+};
+inline constexpr std::size_t icmp_error_type_count = 2;
+extern const std::array<std::string_view, icmp_error_type_count> icmp_error_type_names;
+
+// By which an answered packet counts.
+[[nodiscard]] constexpr DropReason reason_of(IcmpErrorType type) noexcept {
+    return type == IcmpErrorType::too_big ? DropReason::too_big : DropReason::ttl_expired;
+}
+[[nodiscard]] constexpr IcmpErrorType answer_to(DropReason reason) noexcept {
+    return reason == DropReason::too_big ? IcmpErrorType::too_big : IcmpErrorType::time_exceeded;
+}
+
 struct alignas(4) Verdict {
     Action action = Action::drop;
-    DropReason reason = DropReason::l2_truncated;  // drop only
+    DropReason reason = DropReason::l2_truncated;  // drop, answer
     PuntClass punt_class = PuntClass::other;       // punt only
-    // send: egress; punt: the port it came from. hold: slot(), hand_over: worker().
+    // send: egress; punt and answer: the port it came from. hold: slot(), hand_over: worker().
     PortId port{};
 
     [[nodiscard]] constexpr std::uint8_t slot() const noexcept {
@@ -93,6 +114,10 @@ struct alignas(4) Verdict {
     }
     static constexpr Verdict dropped(DropReason why) noexcept {
         return of(Action::drop, why, {}, {});
+    }
+    // The packet has become the ICMP error that tells its sender.
+    static constexpr Verdict answered(IcmpErrorType type, PortId from) noexcept {
+        return of(Action::answer, reason_of(type), {}, from);
     }
     static constexpr Verdict sent(PortId out) noexcept { return of(Action::send, {}, {}, out); }
     static constexpr Verdict punted(PuntClass to, PortId from) noexcept {

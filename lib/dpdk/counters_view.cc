@@ -68,6 +68,7 @@ void fill_counters(const Engine& engine, InstanceView& view) {
     view.received = view.sent = view.punted = view.dropped = 0;
     view.injected = engine.control_counters().injected.read();
     view.punted_by_class = {};
+    view.icmp_errors_sent = {};
     view.workers.clear();
     for (const auto& lcore : engine.lcores()) {
         const LcoreCounters& counters = lcore->loop->counters();
@@ -81,6 +82,8 @@ void fill_counters(const Engine& engine, InstanceView& view) {
             drops[i] += counters.dropped[i].read();
         for (std::size_t i = 0; i < punt_class_count; ++i)
             view.punted_by_class[i] += counters.punted[i].read();
+        for (std::size_t i = 0; i < icmp_error_type_count; ++i)
+            view.icmp_errors_sent[i] += counters.icmp_errors_sent[i].read();
     }
     view.drops.clear();
     for (std::size_t i = 0; i < drops.size(); ++i)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dpdk/tx.hh"
 
+#include <algorithm>
+
 #include <rte_ethdev.h>
 
 namespace weir {
@@ -9,6 +11,14 @@ namespace {
 // A queue that is full now has room again after a burst's time if its NIC is alive; more tries only
 // delay the packets behind (they cost a doorbell or a system call each on virtual ports).
 constexpr int tx_retries = 2;
+
+// In rte_mbuf::port, which nobody asks for from here on: a frame of inject() on its way to another
+// lcore, whose ring it shares with frames that were received.
+constexpr std::uint16_t injected_mark = RTE_MBUF_PORT_INVALID - 1;
+
+bool is_injected(const rte_mbuf* mbuf) noexcept {
+    return mbuf->port == injected_mark;
+}
 
 }  // namespace
 
@@ -51,8 +61,22 @@ void TxStage::send_now(PortState& port, std::span<rte_mbuf*> frames) noexcept {
         give_to_nic(port, frames, control_);
         return;
     }
+    pass_on(port, frames, control_);
+}
+
+void TxStage::inject(PortId port_id, rte_mbuf* mbuf) noexcept {
+    PortState& port = ports_[index(port_id)];
+    if (port.setup.owner) {
+        give_to_nic(port, {&mbuf, 1}, true);
+        return;
+    }
+    mbuf->port = injected_mark;
+    pass_on(port, {&mbuf, 1}, true);
+}
+
+void TxStage::pass_on(PortState& port, std::span<rte_mbuf*> frames, bool of_control) noexcept {
     const unsigned taken = port.setup.to_owner->enqueue(frames);
-    drop_full(port, frames.subspan(taken), control_);
+    drop_full(port, frames.subspan(taken), of_control);
 }
 
 unsigned TxStage::drain() noexcept {
@@ -62,11 +86,20 @@ unsigned TxStage::drain() noexcept {
         for (const Inbound& inbound : port.setup.inbound) {
             const unsigned count = inbound.ring->dequeue(frames);
             if (count == 0) continue;
-            give_to_nic(port, {frames.data(), count}, inbound.from_control);
             total += count;
+            const std::span<rte_mbuf*> taken{frames.data(), count};
+            if (inbound.from_control || std::ranges::none_of(taken, is_injected)) [[likely]]
+                give_to_nic(port, taken, inbound.from_control);
+            else
+                give_each(port, taken);
         }
     }
     return total;
+}
+
+void TxStage::give_each(PortState& port, std::span<rte_mbuf*> frames) noexcept {
+    for (rte_mbuf*& frame : frames)
+        give_to_nic(port, {&frame, 1}, is_injected(frame));
 }
 
 void TxStage::give_to_nic(PortState& port, std::span<rte_mbuf*> frames, bool of_control) noexcept {

@@ -4,8 +4,9 @@
 // bounded ring. No queue is shared, nothing is locked, nothing waits: what does not fit after a few
 // tries is dropped as tx_full.
 //
-// Who counts: the owner counts `sent` (`injected` for frames of the control lcore) when the NIC's
-// queue has taken a frame; whoever frees one counts tx_full, frames of the control lcore apart.
+// Who counts: the owner counts `sent` (`injected` for frames of the control lcore, and for those of
+// inject()) when the NIC's queue has taken a frame; whoever frees one counts tx_full, injected
+// frames apart.
 #pragma once
 
 #include <array>
@@ -61,6 +62,8 @@ public:
     void push(PortId port, rte_mbuf* mbuf) noexcept;
     // Takes all of these and sends them now, behind what was pushed for that port.
     void send(PortId port, std::span<rte_mbuf*> frames) noexcept;
+    // Takes a frame that was not received, and sends it now.
+    void inject(PortId port, rte_mbuf* mbuf) noexcept;
     // Sends what was pushed: one burst per port.
     void flush() noexcept;
     // Sends what other lcores handed over: at most max_burst from each ring. Answers how many.
@@ -79,6 +82,8 @@ private:
         std::array<rte_mbuf*, max_burst> waiting{};
     };
     void send_waiting(PortState& port) noexcept;
+    void pass_on(PortState& port, std::span<rte_mbuf*> frames, bool of_control) noexcept;
+    void give_each(PortState& port, std::span<rte_mbuf*> frames) noexcept;
     void send_now(PortState& port, std::span<rte_mbuf*> frames) noexcept;
     void give_to_nic(PortState& port, std::span<rte_mbuf*> frames, bool of_control) noexcept;
     void drop_full(PortState& port, std::span<rte_mbuf*> frames, bool of_control) noexcept;

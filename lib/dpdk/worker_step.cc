@@ -24,7 +24,8 @@ WorkerStep::~WorkerStep() {
     rte_pktmbuf_free_bulk(held_.data(), static_cast<unsigned>(held_.size()));
 }
 
-// A packet's way: collected here, decided by the pipeline, gone by one of three doors.
+// A packet's way: collected here, decided by the pipeline, gone by one of three doors, or back as
+// an answer.
 unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept {
     unsigned others = 0;
     if (pipeline_.has_released()) [[unlikely]]
@@ -85,6 +86,11 @@ void WorkerStep::dispose(rte_mbuf* mbuf, std::size_t i, Tick now) noexcept {
             return;
         case Action::hand_over:
             hand_over(mbuf, verdict.worker(), pipeline_.ports_of(i));
+            return;
+        case Action::answer:
+            counters_.answer(verdict.reason);
+            write_back(mbuf, packets_[i]);
+            tx_.inject(verdict.port, mbuf);
             return;
     }
 }

@@ -16,10 +16,10 @@ enum class In : std::uint8_t { wan = 0, lan = 1, tagged = 2 };
 
 struct Expect {
     Action action = Action::drop;
-    DropReason reason = DropReason::l2_truncated;
+    DropReason reason = DropReason::l2_truncated;  // drop, answer
     PuntClass punt = PuntClass::other;
-    In port = In::wan;  // send: egress
-    Bytes frame;        // send: every byte of it
+    In port = In::wan;  // send, answer: where the frame leaves
+    Bytes frame;        // send, answer: every byte of it
     // Outer source bytes that vary with the flow: compared only above this bit (0: all compared).
     std::size_t entropy_at = 0;   // offset of the outer source address in the frame
     unsigned entropy_prefix = 0;  // bits of it that are fixed
@@ -33,6 +33,18 @@ inline Expect punt(PuntClass to) {
 }
 inline Expect send(In port, Bytes frame) {
     return {.action = Action::send, .port = port, .frame = std::move(frame)};
+}
+
+inline Expect answer(In port, DropReason reason, Bytes frame) {
+    return {.action = Action::answer, .reason = reason, .port = port, .frame = std::move(frame)};
+}
+// It leaves, or something does in answer.
+inline bool leaves(const Expect& expect) {
+    return expect.action == Action::send || expect.action == Action::answer;
+}
+// It counts as dropped; without a TAP, what is for the kernel does, too.
+inline bool counts_as_dropped(const Expect& expect) {
+    return expect.action != Action::send;
 }
 
 struct Case {
@@ -54,6 +66,7 @@ Cases service_cases();
 Cases forward_cases();
 Cases kernel_cases();
 Cases icmp_cases();
+Cases answer_cases();
 // In their order: what becomes of a fragment depends on those before it.
 Cases fragment_cases();
 // All of the above; each case's name occurs once.

@@ -52,21 +52,9 @@ Case v6(const std::string& name, const Bytes& inner, Expect expect, int fault = 
 }
 
 Cases size_cases() {
-    const Bytes fits = inner4(net::vip_wan44, 1500 - 60), over = inner4(net::vip_wan44, 1501 - 60);
     const Bytes full = inner4(net::vip_44, 1500 - 40), tagged = inner4(net::vip_tagged, 1500 - 40);
-    const Bytes jumbo = inner4(net::vip_tagged, 1501 - 40);
     const Bytes web = inner4(net::vip_web4, 3), small = inner4(net::vip_tagged, 3);
     return {
-        v4("a packet that fills the MTU with its tunnel header", fits,
-           send(In::wan, Ethernet{.destination = net::wan_backend_mac, .source = net::wan_mac} /
-                             (Ip4{.source = "198.51.100.5",
-                                  .destination = "198.51.100.22",
-                                  .protocol = 4,
-                                  .id = 0} /
-                              fits)),
-           20),
-        v4("one byte more than the MTU with the tunnel header", over, drop(DropReason::too_big),
-           20),
         v4("a full packet through a port with room for the header", full,
            tunnelled4(outer4(4), full), 20),
         v4("a full packet and a tag fit: the tag is not part of the MTU", tagged,
@@ -86,9 +74,6 @@ Cases size_cases() {
                                      .tags = {100}} /
                                 small),
            2),
-        {"one byte more than the MTU in dsr-l2", In::lan,
-         Ethernet{.destination = net::lan_mac, .source = net::client_mac} / jumbo,
-         drop(DropReason::too_big), 20},
     };
 }
 

@@ -164,8 +164,9 @@ Cases others() {
                 .fragment = more} /
                 whole,
             drop(DropReason::martian), 15),
-        of4("a fragment with TTL 1",
-            Ip4{.destination = net::vip_dns4, .protocol = udp, .ttl = 1, .fragment = more} / whole,
+        of4("a later fragment with TTL 1 is not answered",
+            Ip4{.destination = net::vip_dns4, .protocol = udp, .ttl = 1, .fragment = more | 3} /
+                whole,
             drop(DropReason::ttl_expired), 13),
         of4("the first fragment of a ping to a VIP goes to the kernel",
             piece4(17, 0, false, icmp(8, 0, filled(28)), net::vip_dns4, icmp4),

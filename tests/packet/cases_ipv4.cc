@@ -84,8 +84,6 @@ Cases ipv4_cases() {
                    h.options = Bytes{1, 137, 3, 4};
                }),
                DropReason::ip_source_route, 4),
-        broken("TTL 1", with([](Ip4& h) { h.ttl = 1; }), DropReason::ttl_expired, 13),
-        broken("TTL 0", with([](Ip4& h) { h.ttl = 0; }), DropReason::ttl_expired, 13),
         served("TTL 2 is forwarded and not decremented", with([](Ip4& h) { h.ttl = 2; }), 13),
         served("DSCP and ECN stay as they are", with([](Ip4& h) { h.tos = 0xbb; }), 0),
         served("the reserved fragment bit does not matter",

@@ -103,6 +103,8 @@ private:
             CHECK(verdict.port == buffer.packet.port);
             CHECK(after == one.frame);
         } else {
+            if (verdict.action == Action::answer)
+                CHECK(name(verdict.reason) == name(one.expect.reason));
             CHECK(verdict.port == PortId{static_cast<std::uint8_t>(one.expect.port)});
             CHECK(difference(one.expect, after) == "");
         }

@@ -116,6 +116,7 @@ InstanceView sample_view() {
     view.dropped = 3004;
     view.injected = 3005;
     view.punted_by_class = {3101, 3102, 3103, 3104};
+    view.icmp_errors_sent = {3201, 3202};
     ServiceView web;
     web.name = "web";
     web.vip = "203.0.113.10";

@@ -107,6 +107,7 @@ TEST_CASE("reload: services, health, timeouts, neighbours and tunnel sources are
              {"198.18.64.0/24", "198.18.65.0/24"},
              {"00:00:11", "00:00:12"},
              {"[api]", "[conntrack]\nwhen_full = \"drop-new\"\ntimeout = { udp = \"1s\" }\n[api]"},
+             {"[api]", "[icmp]\nerrors_per_second = 0\n[api]"},
          }) {
         INFO(from << " -> " << to);
         CHECK(refused(from, to).empty());

@@ -107,6 +107,7 @@ device = "net_null0"
     CHECK(config.conntrack.entries_per_worker == 1'048'576);
     CHECK(config.conntrack.when_full == WhenFull::stateless);
     CHECK(config.conntrack.timeouts.tcp_established == 900'000);
+    CHECK(config.icmp.errors_per_second == 1000);
     CHECK(config.services.empty());
     CHECK(config.api == ApiConfig{});
 }
@@ -134,6 +135,8 @@ exception_tap_persist = true
 entries_per_worker = 4096
 when_full = "drop-new"
 timeout = { tcp_syn = "5s", tcp_established = "1h", tcp_fin = "1s", udp = "1500ms", icmp = "2m" }
+[icmp]
+errors_per_second = 20
 [[service]]
 name = "all"
 vip = "192.0.2.1"
@@ -166,6 +169,7 @@ listen = "[::1]:80"
     CHECK(timeouts.tcp_fin == 1000);
     CHECK(timeouts.udp == 1500);
     CHECK(timeouts.icmp == 120'000);
+    CHECK(config.icmp.errors_per_second == 20);
     CHECK(config.services[0].key == ServiceKey{ip("192.0.2.1"), ServiceProtocol::any, 0, 65535});
     CHECK(config.api.http_host == "::1");
     CHECK(config.api.http_port == 80);

@@ -49,6 +49,7 @@ TEST_CASE("json: counters are numbers under stable keys", "[control][json]") {
     const json status = status_json(view);
     CHECK(status["config"]["generation"] == 7);
     CHECK(status["packets"]["punted_by_class"]["vip_icmp"] == 3103);
+    CHECK(status["packets"]["icmp_errors_sent"]["time_exceeded"] == 3202);
     CHECK(status["backends"]["down"] == 1);
     CHECK(status["flows"]["entries"] == 2018);
     const json service = service_json(view.services[0], true);

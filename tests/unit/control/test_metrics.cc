@@ -74,6 +74,8 @@ TEST_CASE("metrics: values and labels of the view appear as they are", "[control
              "weir_ring_used_slots{ring=\"handover 0-1\"} 8201",
              "weir_worker_last_loop_timestamp_seconds{worker=\"rx0\"} 1700000000.25",
              "weir_punted_packets_total{class=\"probe_reply\"} 3102",
+             "weir_icmp_errors_sent_total{type=\"too_big\"} 3201",
+             "weir_icmp_errors_sent_total{type=\"time_exceeded\"} 3202",
              "weir_neighbors{port=\"lan0\",state=\"unresolved\"} 1",
              "weir_config_last_reload_successful 1",
              "weir_config_generation 7",

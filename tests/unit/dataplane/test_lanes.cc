@@ -51,6 +51,8 @@ bool same(const Verdict& a, const Verdict& b) {
             return a.port == b.port && a.punt_class == b.punt_class;
         case Action::drop:
             return a.reason == b.reason;
+        case Action::answer:
+            return a.reason == b.reason && a.port == b.port;
         case Action::hold:
         case Action::hand_over:
             return a.slot() == b.slot();

@@ -294,6 +294,8 @@ Rig::Sums Rig::sums() const {
             sums.dropped += counters.dropped[i].read();
             sums.dropped_by_reason[i] += counters.dropped[i].read();
         }
+        for (std::size_t i = 0; i < icmp_error_type_count; ++i)
+            sums.icmp_errors_sent[i] += counters.icmp_errors_sent[i].read();
     };
     for (const auto& lcore : engine->lcores())
         add(lcore->loop->counters());

@@ -118,6 +118,7 @@ public:
         std::uint64_t handed_over = 0, handed_in = 0;
         std::array<std::uint64_t, punt_class_count> punted_by_class{};
         std::array<std::uint64_t, drop_reason_count> dropped_by_reason{};
+        std::array<std::uint64_t, icmp_error_type_count> icmp_errors_sent{};
     };
     [[nodiscard]] Sums sums() const;
     [[nodiscard]] std::uint64_t dropped(DropReason reason) const {

@@ -294,6 +294,34 @@ TEST_CASE("loops: three senders share the one TX queue of a port", "[dpdk][loops
     check_balance(rig);
 }
 
+TEST_CASE("loops: an answer counts as a drop and as injected, whoever sends it", "[dpdk][loops]") {
+    for (const unsigned tx_queues : {1U, 2U}) {
+        Rig rig({.workers = 2, .rx_queues = 2, .tx_queues = tx_queues});
+        for (std::uint16_t flow = 0; flow < 40; ++flow) {
+            Bytes frame = client_frame(static_cast<std::uint16_t>(2000 + flow));
+            rig.receive(0, frame, flow % 2);
+            frame[14 + 8] = 1;  // TTL
+            frame[14 + 10] = frame[14 + 11] = 0;
+            const std::uint16_t sum =
+                internet_checksum(Bytes(frame.begin() + 14, frame.begin() + 34));
+            frame[14 + 10] = static_cast<std::uint8_t>(sum >> 8);
+            frame[14 + 11] = static_cast<std::uint8_t>(sum);
+            rig.receive(0, frame, flow % 2);
+        }
+        rig.settle();
+        const auto sent = rig.sent();
+        CHECK(std::count_if(sent.begin(), sent.end(),
+                            [](const Rig::Sent& s) { return s.port == 0; }) == 40);
+        CHECK(sent.size() == 80);
+        const Rig::Sums sums = rig.sums();
+        CHECK(sums.sent == 40);
+        CHECK(sums.injected == 40);
+        CHECK(sums.icmp_errors_sent == std::array<std::uint64_t, icmp_error_type_count>{0, 40});
+        CHECK(rig.dropped(DropReason::ttl_expired) == 40);
+        check_balance(rig);
+    }
+}
+
 TEST_CASE("tx: each queue has one owner, and all senders reach one", "[dpdk][tx][property]") {
     for (unsigned workers = 1; workers <= 9; ++workers) {
         for (unsigned queues = 1; queues <= 12; ++queues) {
