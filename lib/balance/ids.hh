@@ -16,6 +16,8 @@ enum class PortId : std::uint8_t {
 
 inline constexpr BackendId invalid_backend{0xffffffff};
 inline constexpr NextHopId invalid_next_hop{0xffffffff};
+// Of these a BackendEntry says by its next hop alone that its packets need a second look.
+inline constexpr std::uint32_t aside_bit = 0x8000'0000;
 
 // Bounds that size per-worker counters at start; more is a configuration error.
 inline constexpr std::uint32_t max_backends = 131'072, max_services = 16'384,

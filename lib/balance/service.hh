@@ -31,11 +31,23 @@ struct ServiceKey {
 struct alignas(64) BackendEntry {
     OuterTemplate outer;  // outer.length == 0: dsr-l2
     BackendId id = invalid_backend;
-    NextHopId next_hop = invalid_next_hop;  // index into Tables::next_hops
+    NextHopId next_hop = invalid_next_hop;  // index into Tables::next_hops; or set_aside()
     ServiceId service{};
-    bool keeps_flows = false;  // up or draining: a flow entry that names it holds
+    bool keeps_flows = false;     // up or draining: a flow entry that names it holds
+    std::uint16_t mss_clamp = 0;  // bytes, of TCP SYNs; 0: none. Set with set_aside()
+
+    // True: forward() does all that its packets need by itself. One comparison tells that there is
+    // a way and nothing beside it.
+    [[nodiscard]] bool is_plain() const noexcept { return index(next_hop) < aside_bit; }
+    // Its packets need more than that, which forward_any() does.
+    void set_aside() noexcept { next_hop = NextHopId{index(next_hop) | aside_bit}; }
+    // Its next hop in any case, or invalid_next_hop.
+    [[nodiscard]] NextHopId way() const noexcept {
+        if (next_hop == invalid_next_hop) return next_hop;
+        return NextHopId{index(next_hop) & ~aside_bit};
+    }
 };
-static_assert(sizeof(BackendEntry) == 64);
+static_assert(sizeof(BackendEntry) == 64 && max_next_hops < aside_bit);
 
 struct ServiceTable {
     ServiceId id{};

@@ -99,6 +99,10 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
             entry.next_hop = registry.find_next_hop(way->next_hop.port, way->next_hop.address)
                                  .value_or(invalid_next_hop);
         }
+        if (service.mss_clamp != 0) {
+            entry.mss_clamp = service.mss_clamp;
+            entry.set_aside();
+        }
         table.backend_names.push_back(backend->name);
         table.members.push_back({maglev_name_hash(backend->name), backend->weight});
     }
@@ -109,7 +113,8 @@ bool same(const BackendEntry& a, const BackendEntry& b) {
     return a.outer.bytes == b.outer.bytes && a.outer.length == b.outer.length &&
            a.outer.entropy_bits == b.outer.entropy_bits &&
            a.outer.checksum_seed == b.outer.checksum_seed && a.id == b.id &&
-           a.next_hop == b.next_hop && a.service == b.service && a.keeps_flows == b.keeps_flows;
+           a.next_hop == b.next_hop && a.service == b.service && a.keeps_flows == b.keeps_flows &&
+           a.mss_clamp == b.mss_clamp;
 }
 
 // All but the slots, which follow from these and the size of the table.

@@ -100,6 +100,7 @@ struct ServiceConfig {
     std::string name;
     ServiceKey key;
     Forward forward = Forward::dsr_l2;
+    std::uint16_t mss_clamp = 0;          // bytes; 0: none
     std::uint32_t table_size = 0;         // always set after load: a prime
     std::string health;                   // name of a [health.X]; empty: always up
     std::vector<BackendConfig> backends;  // file order; seats go by name

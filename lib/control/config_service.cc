@@ -77,6 +77,14 @@ void read_forward(TableReader& reader, ServiceConfig& service, ServicePlaces& pl
     reader.not_built("nat", "this version forwards by dsr-l2 and ipip");
 }
 
+// Between the least that every host takes (RFC 9293 3.7.1) and the most that fits an IPv4 packet.
+void read_mss_clamp(TableReader& reader, ServiceConfig& service) {
+    if (!reader.has("mss_clamp")) return;
+    service.mss_clamp = reader.integer<std::uint16_t>("mss_clamp", 536, 65'495, 0);
+    if (service.key.protocol == ServiceProtocol::udp)
+        reader.wrong("mss_clamp", "'mss_clamp' has a meaning for TCP only: leave it out");
+}
+
 std::uint32_t next_prime(std::uint32_t n) noexcept {
     while (!is_prime(n))
         ++n;
@@ -156,6 +164,7 @@ bool read_service(TableReader& reader, ServiceConfig& service, ServicePlaces& pl
     service.name = name.value_or("");
     read_key(reader, service, places);
     read_forward(reader, service, places);
+    read_mss_clamp(reader, service);
     read_schedule(reader, service);
     const std::optional<std::string> health = reader.text("health");
     places.health_ok = health.has_value();

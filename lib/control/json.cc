@@ -84,6 +84,7 @@ json service_config_json(const ServiceConfig& service) {
             {"protocol", protocol_text(service.key.protocol)},
             {"port", port_range_text(service.key)},
             {"forward", word(forwards, service.forward)},
+            {"mss_clamp", service.mss_clamp},
             {"table_size", service.table_size},
             {"health", service.health},
             {"backend", std::move(backends)}};

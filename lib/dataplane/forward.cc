@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/forward.hh"
 
+#include "lib/wire/mss.hh"
+#include "lib/wire/parse.hh"
+
 namespace weir {
 namespace {
 
@@ -20,12 +23,24 @@ void write_link_header(std::uint8_t* out, const NextHop& hop, std::uint16_t vlan
     tag.ether_type = ether_type;
 }
 
+// Where the TCP header lies, only parse() knows: there may be options and extension headers.
+[[gnu::noinline]] void clamp_syn(const Tables& tables, std::uint16_t most,
+                                 Packet& packet) noexcept {
+    const std::span<std::uint8_t> frame{packet.data, packet.contiguous};
+    const Parsed parsed =
+        parse(frame, packet.length,
+              {.vlan = tables.ports[index(packet.port)].vlan, .ip_checksum = NicChecksum::good});
+    if (parsed.l3 == L3Status::ip && parsed.l4 == L4Status::ok && parsed.protocol == proto_tcp)
+        clamp_mss(frame.subspan(parsed.l4_offset), most);
+}
+
 }  // namespace
 
 Verdict forward_any(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
                     std::uint64_t flow_hash, Packet& packet) noexcept {
-    if (backend.next_hop == invalid_next_hop) return Verdict::dropped(DropReason::no_route);
-    const NextHop& hop = tables.next_hops[index(backend.next_hop)];
+    const NextHopId way = backend.way();
+    if (way == invalid_next_hop) return Verdict::dropped(DropReason::no_route);
+    const NextHop& hop = tables.next_hops[index(way)];
     if (!hop.resolved) return Verdict::dropped(DropReason::no_neighbor);
     const PortTable& port = tables.ports[index(hop.port)];
     const std::uint32_t outer_length = backend.outer.length;
@@ -36,6 +51,8 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
     const int front = static_cast<int>(before) - meta.l3_offset;
     if (front > packet.headroom) return Verdict::dropped(DropReason::no_headroom);
 
+    if (backend.mss_clamp != 0 && (meta.tcp_flags & tcp_syn) != 0)
+        clamp_syn(tables, backend.mss_clamp, packet);
     if (packet.length - meta.l3_offset > port.mtu)  // padding
         packet.length = std::uint32_t{meta.l3_offset} + meta.ip_length;
     packet.data -= front;
@@ -53,8 +70,9 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
 }
 
 std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) noexcept {
-    if (backend.next_hop == invalid_next_hop) return 0;
-    const NextHop& hop = tables.next_hops[index(backend.next_hop)];
+    const NextHopId way = backend.way();
+    if (way == invalid_next_hop) return 0;
+    const NextHop& hop = tables.next_hops[index(way)];
     const std::uint32_t mtu = tables.ports[index(hop.port)].mtu;
     return mtu > backend.outer.length ? mtu - backend.outer.length : 0;
 }

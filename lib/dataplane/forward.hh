@@ -17,10 +17,11 @@ namespace weir {
 // Writes the Ethernet header (and tag) of the egress port, and for ipip the outer IP header, in
 // front of the client's IP packet, which stays as it is to the last byte. ipip trims Ethernet
 // padding first; dsr-l2 only where the frame would be longer than the egress MTU with it.
-// `flow_hash` varies the outer source address where the port has a tunnel_source. Sets the packet's
-// data and length. Drops: no_route, no_neighbor, too_big, no_headroom; the packet is then
-// unchanged. Precondition: `meta` was read from this frame, so its EtherType lies in front of its
-// IP header; and it is of the family that the backend's template was made for.
+// `flow_hash` varies the outer source address where the port has a tunnel_source. Of a service with
+// mss_clamp the MSS of a SYN is lowered. Sets the packet's data and length. Drops: no_route,
+// no_neighbor, too_big, no_headroom; the packet is then unchanged. Precondition: `meta` was read
+// from this frame, so its EtherType lies in front of its IP header; and it is of the family that
+// the backend's template was made for.
 [[nodiscard]] inline Verdict forward(const Tables& tables, const BackendEntry& backend,
                                      const PacketMeta& meta, std::uint64_t flow_hash,
                                      Packet& packet) noexcept;
@@ -82,7 +83,7 @@ template <typename Outer>
 inline Verdict forward(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
                        std::uint64_t flow_hash, Packet& packet) noexcept {
     static_assert(offsetof(NextHop, destination) == 0 && offsetof(NextHop, source) == 6);
-    if (backend.next_hop != invalid_next_hop) [[likely]] {
+    if (backend.is_plain()) [[likely]] {
         const NextHop& hop = tables.next_hops[index(backend.next_hop)];
         const auto hash = static_cast<std::uint32_t>(flow_hash);
         const std::uint32_t outer_length = backend.outer.length;

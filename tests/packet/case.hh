@@ -67,6 +67,7 @@ Cases forward_cases();
 Cases kernel_cases();
 Cases icmp_cases();
 Cases answer_cases();
+Cases mss_cases();
 // In their order: what becomes of a fragment depends on those before it.
 Cases fragment_cases();
 // All of the above; each case's name occurs once.

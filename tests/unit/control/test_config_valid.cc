@@ -143,6 +143,7 @@ vip = "192.0.2.1"
 protocol = "any"
 port = "any"
 forward = "ipip"
+mss_clamp = 1400
 backend = []
 [api.http]
 listen = "[::1]:80"
@@ -171,6 +172,7 @@ listen = "[::1]:80"
     CHECK(timeouts.icmp == 120'000);
     CHECK(config.icmp.errors_per_second == 20);
     CHECK(config.services[0].key == ServiceKey{ip("192.0.2.1"), ServiceProtocol::any, 0, 65535});
+    CHECK(config.services[0].mss_clamp == 1400);
     CHECK(config.api.http_host == "::1");
     CHECK(config.api.http_port == 80);
 }
