@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::uint8_t outer_ttl = 64;
 constexpr std::uint16_t dont_fragment_bit = 0x4000;
-// IANA protocol numbers of a whole IP packet as payload (RFC 2003, RFC 4213).
-constexpr std::uint8_t proto_ipv4 = 4, proto_ipv6 = 41;
 
 be32 load32(const std::uint8_t* at) noexcept {
     be32 value;
@@ -30,14 +28,14 @@ void store32(std::uint8_t* at, std::uint32_t host) noexcept {
 
 }  // namespace
 
-OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backend,
-                                  Family inner) noexcept {
+OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backend, Family inner,
+                                  Shim shim) noexcept {
     OuterTemplate outer;
     if (source.address.family != backend.family) return outer;
     const unsigned host_bits = backend.bits() - std::min<unsigned>(source.length, backend.bits());
     outer.entropy_bits = static_cast<std::uint8_t>(std::min(host_bits, 32u));
     outer.entropy_mask = static_cast<std::uint32_t>((std::uint64_t{1} << outer.entropy_bits) - 1);
-    const std::uint8_t protocol = inner == Family::v4 ? proto_ipv4 : proto_ipv6;
+    const std::uint8_t protocol = outer_protocol(shim, inner);
     std::size_t entropy_at = outer_v4_entropy_at;
     if (backend.family == Family::v4) {
         Ipv4Header ip{};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// IP in IP (RFC 2003 for an IPv4 outer header, RFC 2473 for IPv6): a prepared outer header per
-// backend, finished per packet by a few stores.
+// The outer IP header of a tunnel (RFC 2003 for IPv4, RFC 2473 for IPv6; what GRE and GUE have
+// behind it is in shim.hh): a prepared header per backend, finished per packet by a few stores.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 
 #include "lib/wire/address.hh"
 #include "lib/wire/headers.hh"
+#include "lib/wire/shim.hh"
 
 namespace weir {
 
@@ -27,16 +28,17 @@ struct OuterTemplate {
     std::uint8_t entropy_bits = 0;  // of entropy_mask, 0..32
 };
 
-// Outer header towards `backend` for packets of family `inner`. `source`: an address or a prefix of
-// the backend's family; the bits after its length (32 at most) are taken from the flow, so that the
-// backend's NIC can spread flows by the outer header. A /32 or /128 does not vary. The all-ones and
-// all-zeros host are not avoided: the prefix is the operator's own. Source and backend of different
-// families: length 0. Outer TTL 64 (hop limit 64), IPv4: DF set, id 0.
-OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backend,
-                                  Family inner) noexcept;
+// Outer header towards `backend` for packets of family `inner` behind a `shim`. `source`: an
+// address or a prefix of the backend's family; the bits after its length (32 at most) are taken
+// from the flow, so that the backend's NIC can spread flows by the outer header. A /32 or /128 does
+// not vary. The all-ones and all-zeros host are not avoided: the prefix is the operator's own.
+// Source and backend of different families: length 0. Outer TTL 64 (hop limit 64), IPv4: DF set, id
+// 0.
+OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backend, Family inner,
+                                  Shim shim = Shim::none) noexcept;
 
-// Writes outer.length bytes at `out` in front of an inner packet of `inner_length` bytes (its own
-// IP header included) and the template's family. `traffic_class`: the inner DSCP and ECN, copied
+// Writes outer.length bytes at `out` in front of `inner_length` bytes: shim and inner packet, its
+// own IP header included. `traffic_class`: the inner DSCP and ECN, copied
 // (RFC 2983 uniform model; ECN by RFC 6040 normal mode). `flow_hash`: fills the entropy bits.
 // Precondition: inner_length + outer.length <= 65535.
 //
