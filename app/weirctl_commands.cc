@@ -200,10 +200,22 @@ constexpr char status_at[] = "/api/v1/status", services_at[] = "/api/v1/services
                workers_at[] = "/api/v1/workers", ports_at[] = "/api/v1/ports",
                neighbors_at[] = "/api/v1/neighbors", health_at[] = "/api/v1/health",
                drops_at[] = "/api/v1/drops", config_at[] = "/api/v1/config", nothing[] = "",
-               drain[] = "/drain", enable[] = "/enable", disable[] = "/disable";
+               drain[] = "/drain", enable[] = "/enable", disable[] = "/disable", setup[] = "/setup";
 
 std::string print_backend(const json& backend) {
     return sheet(backend, backend_sheet);
+}
+
+// A shell script: all but the commands stands in comments.
+std::string print_setup(const json& answer) {
+    std::string text = fmt::format("# {}/{} at {}, forward = \"{}\": on the backend, as root\n",
+                                   text_of(answer.at("service")), text_of(answer.at("backend")),
+                                   text_of(answer.at("address")), text_of(answer.at("forward")));
+    for (const json& step : answer.at("steps"))
+        text += fmt::format("\n# {}\n{}\n", text_of(step.at("why")), text_of(step.at("command")));
+    for (const json& note : answer.at("notes"))
+        text += fmt::format("\n# Note: {}\n", text_of(note));
+    return text;
 }
 
 const std::array commands{
@@ -236,6 +248,9 @@ const std::array commands{
             {"POST", backend_verb<enable>, print_backend}},
     Command{{"backend", "disable", "SERVICE/BACKEND", 1, 1, "take its flows away too"},
             {"POST", backend_verb<disable>, print_backend}},
+    Command{{"backend", "setup", "SERVICE/BACKEND", 1, 1,
+             "the Linux commands that make it ready for its service's mode"},
+            {"GET", backend_verb<setup>, print_setup}},
     Command{{"flow", "list", "[OPTIONS]", 0, 0,
              "connections; --service, --backend, --src PREFIX, --limit"},
             {"GET",
@@ -265,7 +280,6 @@ const std::array commands{
     Command{{"config", "show", "", 0, 0, "the running configuration with its defaults"},
             {"GET", fixed<config_at>, [](const json& a) { return a.dump(2) + "\n"; }}},
     Command{{"backend", "weight", "SERVICE/BACKEND N", 2, 2, "", false}, {}},
-    Command{{"backend", "setup", "SERVICE/BACKEND", 1, 1, "", false}, {}},
     Command{{"backend", "test", "SERVICE/BACKEND", 1, 1, "", false}, {}},
     Command{{"group", "weight", "SERVICE GROUP N", 3, 3, "", false}, {}},
     Command{{"flow", "show", "PROTO SRC:PORT DST:PORT", 3, 3, "", false}, {}},

@@ -8,7 +8,7 @@
 namespace weir {
 
 enum class BackendId : std::uint32_t {};
-enum class ServiceId : std::uint32_t {};
+enum class ServiceId : std::uint16_t {};
 enum class NextHopId : std::uint32_t {};   // (port, address of the neighbour)
 enum class EndpointId : std::uint16_t {};  // (VIP, protocol, port or ports) of a service
 enum class PortId : std::uint8_t {
@@ -22,6 +22,8 @@ inline constexpr std::uint32_t aside_bit = 0x8000'0000;
 // Bounds that size per-worker counters at start; more is a configuration error.
 inline constexpr std::uint32_t max_backends = 131'072, max_services = 16'384,
                                max_next_hops = 131'072, max_ports = 16;
+
+static_assert(max_services <= 65'536);
 
 // A service of any protocol has two; as many again may have left and still have flows.
 inline constexpr std::uint32_t max_endpoints = 65'536;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,10 +14,12 @@
 #include "lib/balance/maglev.hh"
 #include "lib/wire/address.hh"
 #include "lib/wire/encapsulate.hh"
+#include "lib/wire/redirect.hh"
+#include "lib/wire/shim.hh"
 
 namespace weir {
 
-enum class Forward : std::uint8_t { dsr_l2, ipip };
+enum class Forward : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr };
 enum class ServiceProtocol : std::uint8_t { any = 0, tcp = 6, udp = 17 };
 
 // What packets the service owns. Ports in host byte order, first <= last; 0..65535 is "any".
@@ -27,20 +30,55 @@ struct ServiceKey {
     friend bool operator==(const ServiceKey&, const ServiceKey&) = default;
 };
 
+// What becomes of the bytes of a packet for a backend. Most packets are of the first three, which
+// forward() does by itself.
+enum class Rewrite : std::uint8_t {
+    link,        // dsr-l2: the MAC addresses alone
+    ipv4_outer,  // ipip
+    ipv6_outer,
+    gre,          // an outer header of either family, and GRE
+    gue_direct,   // UDP; the client's packet directly behind it (GUE variant 1)
+    gue_header,   // UDP and the header of GUE variant 0
+    destination,  // l3dsr: the backend's address and the service's DSCP in the client's IP header
+};
+
+// What stands between the outer IP header and the client's packet.
+[[nodiscard]] constexpr Shim shim_of(Rewrite rewrite) noexcept {
+    switch (rewrite) {
+        case Rewrite::gre:
+            return Shim::gre;
+        case Rewrite::gue_direct:
+            return Shim::gue_direct;
+        case Rewrite::gue_header:
+            return Shim::gue_header;
+        default:
+            return Shim::none;
+    }
+}
+
 // One cache line that decides a packet's way, by BackendId or seat.
 struct alignas(64) BackendEntry {
-    OuterTemplate outer;  // outer.length == 0: dsr-l2
+    union {
+        OuterTemplate outer{};      // of a tunnel, without the shim; else its length is 0
+        DestinationRewrite target;  // Rewrite::destination
+    };
     BackendId id = invalid_backend;
-    NextHopId next_hop = invalid_next_hop;  // index into Tables::next_hops; or set_aside()
+    NextHopId next_hop = invalid_next_hop;  // index into Tables::next_hops; see settle()
     ServiceId service{};
-    bool keeps_flows = false;     // up or draining: a flow entry that names it holds
-    std::uint16_t mss_clamp = 0;  // bytes, of TCP SYNs; 0: none. Set with set_aside()
+    bool keeps_flows = false;  // up or draining: a flow entry that names it holds
+    Rewrite rewrite = Rewrite::link;
+    std::uint16_t gue_port = 0;   // UDP destination port of GUE, host byte order
+    std::uint16_t mss_clamp = 0;  // bytes, of TCP SYNs; 0: none
 
+    // To be called when all else is set: packets of tunnels with a shim, of l3dsr and of services
+    // with mss_clamp need forward_any().
+    void settle() noexcept {
+        if (mss_clamp != 0 || rewrite > Rewrite::ipv6_outer)
+            next_hop = NextHopId{index(next_hop) | aside_bit};
+    }
     // True: forward() does all that its packets need by itself. One comparison tells that there is
     // a way and nothing beside it.
     [[nodiscard]] bool is_plain() const noexcept { return index(next_hop) < aside_bit; }
-    // Its packets need more than that, which forward_any() does.
-    void set_aside() noexcept { next_hop = NextHopId{index(next_hop) | aside_bit}; }
     // Its next hop in any case, or invalid_next_hop.
     [[nodiscard]] NextHopId way() const noexcept {
         if (next_hop == invalid_next_hop) return next_hop;
@@ -48,6 +86,12 @@ struct alignas(64) BackendEntry {
     }
 };
 static_assert(sizeof(BackendEntry) == 64 && max_next_hops < aside_bit);
+
+// Bytes that packets for `backend` get in front of the client's IP header.
+[[nodiscard]] constexpr std::uint32_t outer_length(const BackendEntry& backend) noexcept {
+    if (backend.rewrite == Rewrite::destination) return 0;
+    return backend.outer.length + static_cast<std::uint32_t>(shim_length(shim_of(backend.rewrite)));
+}
 
 struct ServiceTable {
     ServiceId id{};

@@ -4,7 +4,7 @@
 //
 //   GET  /metrics /healthz /
 //   GET  /api/v1/status services services/NAME backends backends/SERVICE backends/SERVICE/BACKEND
-//        workers ports neighbors health drops config
+//        backends/SERVICE/BACKEND/setup workers ports neighbors health drops config
 //   GET  /api/v1/flows?service=&backend=&src=&limit=      (asynchronous: asks the workers)
 //   POST /api/v1/reload[?file=PATH]                        (answers after publication)
 //   POST /api/v1/backends/SERVICE/BACKEND/{drain,enable,disable}

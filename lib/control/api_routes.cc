@@ -117,6 +117,16 @@ ApiResponse config(const ApiActions& actions, const Words&) {
     return ok(config_json(*actions.config()));
 }
 
+// Of the running file, not of what the operator changed since: that changes no set-up.
+ApiResponse setup(const ApiActions& actions, const Words& words) {
+    const auto running = actions.config();
+    if (const auto found = backend_setup(*running, words[1], words[2]))
+        return ok(backend_setup_json(*found));
+    const bool known = std::ranges::find(running->services, words[1], &ServiceConfig::name) !=
+                       running->services.end();
+    return known ? no_backend(words[1], words[2]) : no_service(words[1]);
+}
+
 struct ReadRoute {
     std::string_view noun;
     std::size_t most_words;
@@ -175,8 +185,9 @@ void change_backend(const ApiActions& actions, const Words& words, ApiReply repl
     const auto at =
         std::ranges::find(verbs, std::string_view(verb), &decltype(verbs)::value_type::first);
     if (at == verbs.end()) {
-        return reply(
-            fail(404, fmt::format("no verb '{}': there are drain, enable, disable", verb)));
+        return reply(fail(
+            404,
+            fmt::format("no verb '{}': there are drain, enable, disable, and GET setup", verb)));
     }
     const auto view = actions.view(ViewScope::only(service_name));
     const ServiceView* service = find_service(*view, service_name);
@@ -216,9 +227,13 @@ Words split(std::string_view path) {
     return words;
 }
 
+bool is_setup(const Words& words) {
+    return words.size() == 4 && words[0] == "backends" && words[3] == "setup";
+}
+
 bool is_change(const Words& words) {
     return (words.size() == 1 && words[0] == "reload") ||
-           (words.size() == 4 && words[0] == "backends");
+           (words.size() == 4 && words[0] == "backends" && !is_setup(words));
 }
 
 void change(const ApiActions& actions, const ApiRequest& request, const Words& words,
@@ -235,11 +250,13 @@ void api(const ApiActions& actions, const ApiRequest& request, const Words& word
     if (is_change(words)) return change(actions, request, words, std::move(reply));
     const auto at = words.empty() ? read_routes.end()
                                   : std::ranges::find(read_routes, words[0], &ReadRoute::noun);
-    const bool known = words.empty() || (words.size() == 1 && words[0] == "flows") ||
+    const bool known = words.empty() || is_setup(words) ||
+                       (words.size() == 1 && words[0] == "flows") ||
                        (at != read_routes.end() && words.size() <= at->most_words);
     if (!known) return reply(unknown_path(request.path));
     if (request.method != "GET") return reply(not_allowed(request.method, request.path));
     if (words.empty()) return reply(ok({{"nouns", nouns()}}));
+    if (is_setup(words)) return reply(setup(actions, words));
     if (at == read_routes.end()) return flows(actions, request, std::move(reply));
     reply(at->answer(actions, words));
 }

@@ -39,15 +39,17 @@ struct World {
     std::uint64_t generation = 0;
 };
 
-// How frames get to one backend: the neighbour to send to, and the outer header of a tunnel.
+// How frames get to one backend: the neighbour to send to, what becomes of their bytes, and the
+// outer header of a tunnel.
 struct Way {
     Registry::NextHopKey next_hop;
-    OuterTemplate outer;  // length 0: dsr-l2
+    Rewrite rewrite = Rewrite::link;
+    OuterTemplate outer{};  // length 0: no tunnel
 };
-// The outer source is the egress port's tunnel_source of the backend's family, else its own address
-// towards the next hop without variation. nullopt (no_route) without an egress, for a dsr-l2
-// backend that is not in a network of the port (a gateway would send the frame back to us), and for
-// a tunnel that has no source. What is in the tunnel is of the VIP's family. Pure.
+// The outer source of a tunnel is the egress port's tunnel_source of the backend's family, else its
+// own address towards the next hop without variation. nullopt (no_route) without an egress, for a
+// dsr-l2 backend that is not in a network of the port (a gateway would send the frame back to us),
+// and for a tunnel that has no source. What is in the tunnel is of the VIP's family. Pure.
 std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
                           const BackendConfig& backend);
 

@@ -79,6 +79,16 @@ void set_states(ServiceTable& table, std::span<const SeatState> states) {
     }
 }
 
+void describe_rewrite(BackendEntry& entry, const Way& way, const ServiceConfig& service,
+                      const BackendConfig& backend) {
+    entry.rewrite = way.rewrite;
+    if (way.rewrite == Rewrite::destination)
+        entry.target = {backend.address.bytes, service.l3dsr.dscp};
+    else
+        entry.outer = way.outer;
+    if (service.forward == Forward::gue) entry.gue_port = service.gue.port;
+}
+
 // All that follows from the configuration; states and slots are still to be filled in.
 ServiceTable describe(const Config& config, const ServiceConfig& service, const BySeat& backends,
                       const Registry& registry) {
@@ -95,26 +105,33 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
         entry.id = registry.backend(service.name, backend->name).value();
         entry.service = table.id;
         if (const auto way = way_of(config, service, *backend)) {
-            entry.outer = way->outer;
+            describe_rewrite(entry, *way, service, *backend);
             entry.next_hop = registry.find_next_hop(way->next_hop.port, way->next_hop.address)
                                  .value_or(invalid_next_hop);
         }
-        if (service.mss_clamp != 0) {
-            entry.mss_clamp = service.mss_clamp;
-            entry.set_aside();
-        }
+        entry.mss_clamp = service.mss_clamp;
+        entry.settle();
         table.backend_names.push_back(backend->name);
         table.members.push_back({maglev_name_hash(backend->name), backend->weight});
     }
     return table;
 }
 
+bool same_header(const OuterTemplate& a, const OuterTemplate& b) {
+    return a.bytes == b.bytes && a.length == b.length && a.entropy_bits == b.entropy_bits &&
+           a.checksum_seed == b.checksum_seed;
+}
+
+bool same_target(const DestinationRewrite& a, const DestinationRewrite& b) {
+    return a.address == b.address && a.dscp == b.dscp;
+}
+
 bool same(const BackendEntry& a, const BackendEntry& b) {
-    return a.outer.bytes == b.outer.bytes && a.outer.length == b.outer.length &&
-           a.outer.entropy_bits == b.outer.entropy_bits &&
-           a.outer.checksum_seed == b.outer.checksum_seed && a.id == b.id &&
-           a.next_hop == b.next_hop && a.service == b.service && a.keeps_flows == b.keeps_flows &&
-           a.mss_clamp == b.mss_clamp;
+    return a.rewrite == b.rewrite &&
+           (a.rewrite == Rewrite::destination ? same_target(a.target, b.target)
+                                              : same_header(a.outer, b.outer)) &&
+           a.gue_port == b.gue_port && a.mss_clamp == b.mss_clamp && a.id == b.id &&
+           a.next_hop == b.next_hop && a.service == b.service && a.keeps_flows == b.keeps_flows;
 }
 
 // All but the slots, which follow from these and the size of the table.

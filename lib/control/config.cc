@@ -50,6 +50,7 @@ void check_sections(Draft& draft) {
     check_service_keys(draft);
     check_health_references(draft);
     check_egress(draft);
+    check_l3dsr(draft);
     check_memory(draft);
 }
 

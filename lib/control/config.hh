@@ -96,11 +96,24 @@ struct BackendConfig {
     bool operator==(const BackendConfig&) const = default;
 };
 
+struct GueConfig {  // forward = "gue"
+    std::uint16_t port = 6080;
+    std::uint8_t variant = 1;  // 1: the packet directly behind UDP; 0: a GUE header between
+    bool operator==(const GueConfig&) const = default;
+};
+
+struct L3dsrConfig {        // forward = "l3dsr"
+    std::uint8_t dscp = 0;  // 1 .. 63 then
+    bool operator==(const L3dsrConfig&) const = default;
+};
+
 struct ServiceConfig {
     std::string name;
     ServiceKey key;
     Forward forward = Forward::dsr_l2;
-    std::uint16_t mss_clamp = 0;          // bytes; 0: none
+    std::uint16_t mss_clamp = 0;  // bytes; 0: none
+    GueConfig gue;
+    L3dsrConfig l3dsr;
     std::uint32_t table_size = 0;         // always set after load: a prime
     std::string health;                   // name of a [health.X]; empty: always up
     std::vector<BackendConfig> backends;  // file order; seats go by name

@@ -11,11 +11,13 @@
 
 #include "lib/control/config_sections.hh"
 #include "lib/control/egress.hh"
+#include "lib/control/forward_mode.hh"
 
 namespace weir {
 
 namespace {
 
+constexpr unsigned min_ipv6_mtu = 1280;  // RFC 8200 section 5
 constexpr IpAddress broadcast{{255, 255, 255, 255}, Family::v4};
 
 std::string_view name_of(Family family) noexcept {
@@ -155,21 +157,39 @@ void check_backend_address(const ServiceConfig& service, const ServicePlaces& se
             "backend '{}' is at {}, the own address of port '{}': its packets would come "
             "back",
             backend.name, to_string(address), port->second));
-    } else if (service.forward == Forward::dsr_l2 && service_places.forward_ok &&
-               service_places.vip_ok && address.family != service.key.vip.family) {
-        bad(fmt::format(
-            "backend '{}' has an {} address, but dsr-l2 cannot change the family of the "
-            "{} VIP: use forward = \"ipip\" or an {} address",
-            backend.name, name_of(address.family), name_of(service.key.vip.family),
-            name_of(service.key.vip.family)));
+    } else if (!is_tunnel(service.forward) && service_places.forward_ok && service_places.vip_ok &&
+               address.family != service.key.vip.family) {
+        bad(
+            fmt::format("backend '{}' has an {} address, but {} cannot change the family of the "
+                        "{} VIP: use forward = \"ipip\" or an {} address",
+                        backend.name, name_of(address.family), name_of(service.forward),
+                        name_of(service.key.vip.family), name_of(service.key.vip.family)));
     }
 }
 
 // Says each thing once: by port and next hop, and by service and port.
 struct Told {
     std::set<std::pair<PortId, IpAddress>> next_hops;
-    std::set<std::pair<std::size_t, PortId>> probes;
+    std::set<std::pair<std::size_t, PortId>> probes, rooms;
 };
+
+// IPv6 has no packets below 1280 bytes that a client could be asked to send instead.
+void check_room(Draft& draft, std::size_t service_index, std::size_t backend_index,
+                const Egress& egress, Told& told) {
+    const ServiceConfig& service = draft.config.services[service_index];
+    const BackendConfig& backend = service.backends[backend_index];
+    const PortConfig& port = draft.config.ports[index(egress.port)];
+    const unsigned outer = outer_length(service, backend.address.family);
+    if (outer == 0 || service.key.vip.family != Family::v6 || port.mtu >= min_ipv6_mtu + outer)
+        return;
+    if (!told.rooms.emplace(service_index, egress.port).second) return;
+    draft.problems.add(
+        draft.services[service_index].backends[backend_index].address,
+        fmt::format(
+            "port '{}' has mtu {}, of which the tunnel to backend '{}' takes {}: IPv6 needs "
+            "{}, so set the port's mtu to {} or more",
+            port.name, port.mtu, backend.name, outer, min_ipv6_mtu, min_ipv6_mtu + outer));
+}
 
 void check_tapless(Draft& draft, std::size_t service_index, const BackendPlaces& backend,
                    const Egress& egress, Told& told) {
@@ -216,6 +236,7 @@ void check_way(Draft& draft, std::size_t service_index, std::size_t backend_inde
                         backend.name, to_string(backend.address), to_string(egress->next_hop)));
         return;
     }
+    check_room(draft, service_index, backend_index, *egress, told);
     check_tapless(draft, service_index, places, *egress, told);
 }
 

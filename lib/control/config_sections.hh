@@ -29,7 +29,7 @@ struct BackendPlaces {
 };
 
 struct ServicePlaces {
-    Place table, name, vip, port, health, table_size;
+    Place table, name, vip, port, health, table_size, dscp;
     bool name_ok = true, vip_ok = true, key_ok = true, forward_ok = true, health_ok = true;
     std::vector<BackendPlaces> backends;  // parallel to ServiceConfig::backends
 };
@@ -58,6 +58,8 @@ void check_service_keys(Draft& draft);
 void check_health_references(Draft& draft);
 // Every backend has a way out that can work.
 void check_egress(Draft& draft);
+// A DSCP tells each backend of l3dsr one VIP.
+void check_l3dsr(Draft& draft);
 // The memory that the file grants holds what the plan needs.
 void check_memory(Draft& draft);
 

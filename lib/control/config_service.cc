@@ -65,16 +65,54 @@ void read_key(TableReader& reader, ServiceConfig& service, ServicePlaces& places
     places.key_ok = reader.problems().size() == before;
 }
 
+// Whether the table `key` is there and belongs to the service's mode, which is of that name.
+std::optional<Node> table_of_mode(TableReader& reader, const ServiceConfig& service,
+                                  const ServicePlaces& places, std::string_view key, Forward mode) {
+    const std::optional<Node> table = reader.table(key);
+    if (!table || !places.forward_ok || service.forward == mode) return table;
+    reader.wrong(
+        key, fmt::format("'{}' needs forward = \"{}\": leave it out, or change forward", key, key));
+    return std::nullopt;
+}
+
+void read_gue(TableReader& parent, ServiceConfig& service, const ServicePlaces& places) {
+    const auto table = table_of_mode(parent, service, places, "gue", Forward::gue);
+    if (!table) return;
+    TableReader reader(*table, "'gue' of [[service]]", parent.problems());
+    GueConfig& gue = service.gue;
+    gue.port = reader.integer<std::uint16_t>("port", 1, 65'535, gue.port);
+    gue.variant = reader.integer<std::uint8_t>("variant", 0, 1, gue.variant);
+    reader.finish();
+}
+
+void read_l3dsr(TableReader& parent, ServiceConfig& service, ServicePlaces& places) {
+    if (places.forward_ok && service.forward == Forward::l3dsr && !parent.has("l3dsr")) {
+        parent.wrong(
+            "forward",
+            "forward = \"l3dsr\" needs the DSCP by which backends know the VIP: add l3dsr = "
+            "{ dscp = 10 }");
+    }
+    const auto table = table_of_mode(parent, service, places, "l3dsr", Forward::l3dsr);
+    if (!table) return;
+    TableReader reader(*table, "'l3dsr' of [[service]]", parent.problems());
+    reader.require("dscp");
+    service.l3dsr.dscp = reader.integer<std::uint8_t>("dscp", 1, 63, 0);
+    places.dscp = reader.place("dscp");
+    reader.finish();
+}
+
 void read_forward(TableReader& reader, ServiceConfig& service, ServicePlaces& places) {
-    static constexpr Word<Forward> modes[] = {
-        {"dsr-l2", Forward::dsr_l2}, {"ipip", Forward::ipip}, {"gue", std::nullopt},
-        {"gre", std::nullopt},       {"nat", std::nullopt},   {"full-nat", std::nullopt}};
+    static constexpr Word<Forward> modes[] = {{"dsr-l2", Forward::dsr_l2}, {"ipip", Forward::ipip},
+                                              {"gre", Forward::gre},       {"gue", Forward::gue},
+                                              {"l3dsr", Forward::l3dsr},   {"nat", std::nullopt},
+                                              {"full-nat", std::nullopt}};
     reader.require("forward");
     const std::optional<Forward> forward = reader.word("forward", modes);
     places.forward_ok = forward.has_value();
     service.forward = forward.value_or(service.forward);
-    reader.not_built("gue", "this version forwards by dsr-l2 and ipip");
-    reader.not_built("nat", "this version forwards by dsr-l2 and ipip");
+    read_gue(reader, service, places);
+    read_l3dsr(reader, service, places);
+    reader.not_built("nat", "this version forwards by dsr-l2, ipip, gre, gue and l3dsr");
 }
 
 // Between the least that every host takes (RFC 9293 3.7.1) and the most that fits an IPv4 packet.
@@ -124,7 +162,7 @@ void read_backend(TableReader& reader, BackendConfig& backend, BackendPlaces& pl
     backend.weight = reader.integer<std::uint32_t>("weight", 0, max_weight, backend.weight);
     backend.state = reader.word("state", states).value_or(backend.state);
     reader.not_built("group", "leave it out and give the backend a weight");
-    reader.not_built("port", "dsr-l2 and ipip keep the client's destination port");
+    reader.not_built("port", "every mode of this version keeps the client's destination port");
     reader.not_built("role", "set state = \"disabled\" until the backend is needed");
     reader.finish();
 }

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "lib/control/forward_mode.hh"
+
 namespace weir {
 
 using nlohmann::json;
@@ -31,7 +33,6 @@ constexpr std::array<const char*, 3> memory_modes{"in-memory", "shared", "no-hug
 constexpr std::array<const char*, 4> log_levels{"error", "warning", "info", "debug"};
 constexpr std::array<const char*, 3> backend_states{"active", "drain", "disabled"};
 constexpr std::array<const char*, 2> health_types{"tcp", "http"};
-constexpr std::array<const char*, 2> forwards{"dsr-l2", "ipip"};
 constexpr std::array<const char*, 2> when_fulls{"stateless", "drop-new"};
 
 const char* word(const auto& words, auto value) {
@@ -79,15 +80,19 @@ json service_config_json(const ServiceConfig& service) {
                             {"weight", backend.weight},
                             {"state", word(backend_states, backend.state)}});
     }
-    return {{"name", service.name},
-            {"vip", to_string(service.key.vip)},
-            {"protocol", protocol_text(service.key.protocol)},
-            {"port", port_range_text(service.key)},
-            {"forward", word(forwards, service.forward)},
-            {"mss_clamp", service.mss_clamp},
-            {"table_size", service.table_size},
-            {"health", service.health},
-            {"backend", std::move(backends)}};
+    json result = {{"name", service.name},
+                   {"vip", to_string(service.key.vip)},
+                   {"protocol", protocol_text(service.key.protocol)},
+                   {"port", port_range_text(service.key)},
+                   {"forward", name_of(service.forward)},
+                   {"mss_clamp", service.mss_clamp},
+                   {"table_size", service.table_size},
+                   {"health", service.health},
+                   {"backend", std::move(backends)}};
+    if (service.forward == Forward::gue)
+        result["gue"] = {{"port", service.gue.port}, {"variant", service.gue.variant}};
+    if (service.forward == Forward::l3dsr) result["l3dsr"] = {{"dscp", service.l3dsr.dscp}};
+    return result;
 }
 
 json system_config_json(const SystemConfig& system) {
@@ -127,7 +132,7 @@ std::string state_text(BackendState state) {
 }
 
 std::string forward_text(Forward forward) {
-    return word(forwards, forward);
+    return name_of(forward);
 }
 
 std::string port_range_text(const ServiceKey& key) {
@@ -238,6 +243,14 @@ json backend_json(const std::string& service, const BackendView& backend) {
             {"port", backend.port},
             {"resolved", backend.resolved},
             {"traffic", traffic_json(backend.traffic)}};
+}
+
+json backend_setup_json(const BackendSetup& setup) {
+    json steps = json::array();
+    for (const SetupStep& step : setup.steps)
+        steps.push_back({{"command", step.command}, {"why", step.why}});
+    return {{"service", setup.service}, {"backend", setup.backend},  {"address", setup.address},
+            {"forward", setup.forward}, {"steps", std::move(steps)}, {"notes", setup.notes}};
 }
 
 json worker_json(const WorkerView& worker) {

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "lib/control/backend_setup.hh"
 #include "lib/control/config.hh"
 #include "lib/control/view.hh"
 
@@ -32,6 +33,7 @@ BackendCounts count_backends(const ServiceView& service);
 nlohmann::json status_json(const InstanceView& view);
 nlohmann::json service_json(const ServiceView& service, bool with_backends);
 nlohmann::json backend_json(const std::string& service, const BackendView& backend);
+nlohmann::json backend_setup_json(const BackendSetup& setup);
 nlohmann::json worker_json(const WorkerView& worker);
 nlohmann::json port_json(const PortView& port);
 nlohmann::json neighbor_json(const NeighborView& neighbor);

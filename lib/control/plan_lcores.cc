@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "lib/control/egress.hh"
+#include "lib/control/forward_mode.hh"
 #include "lib/control/plan_parts.hh"
-#include "lib/wire/headers.hh"
 
 namespace weir {
 
@@ -40,14 +40,13 @@ std::vector<LcorePlan> plan_lcores(const SystemConfig& system) {
 
 void warn_tunnels(const Config& config, std::vector<std::string>& warnings) {
     for (const ServiceConfig& service : config.services) {
-        if (service.forward != Forward::ipip) continue;
+        if (!is_tunnel(service.forward)) continue;
         std::set<std::size_t> told;  // ports
         for (const BackendConfig& backend : service.backends) {
             const std::optional<Egress> egress = egress_of(config, backend.address);
             if (!egress || told.contains(index(egress->port))) continue;
             const PortConfig& port = config.ports[index(egress->port)];
-            const auto outer = static_cast<unsigned>(
-                backend.address.family == Family::v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header));
+            const unsigned outer = outer_length(service, backend.address.family);
             if (port.mtu >= usual_packet + outer) continue;
             told.insert(index(egress->port));
             warnings.push_back(fmt::format(

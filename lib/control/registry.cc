@@ -168,7 +168,7 @@ std::optional<NextHopId> Registry::find_next_hop(PortId port, const IpAddress& a
 std::optional<ServiceId> Registry::service(const std::string& name) const {
     const auto known = services_.ids.find({name, ""});
     if (known == services_.ids.end()) return std::nullopt;
-    return ServiceId{known->second};
+    return ServiceId{static_cast<std::uint16_t>(known->second)};
 }
 
 std::optional<BackendId> Registry::backend(const std::string& service,
@@ -209,7 +209,7 @@ Registry::Released Registry::release(const std::function<bool(BackendId)>& in_us
         const auto first_backend = backends_.ids.lower_bound({name, ""});
         if (first_backend != backends_.ids.end() && first_backend->first.first == name) continue;
         services_.release(id);
-        released.services.push_back(ServiceId{id});
+        released.services.push_back(ServiceId{static_cast<std::uint16_t>(id)});
     }
     return released;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/control/compile.hh"
+#include "lib/control/forward_mode.hh"
 
 namespace weir {
 namespace {
@@ -41,14 +42,16 @@ std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
                           const BackendConfig& backend) {
     const std::optional<Egress> egress = egress_of(config, backend.address);
     if (!egress) return std::nullopt;
-    Way way{{egress->port, egress->next_hop}, {}};
-    if (service.forward == Forward::dsr_l2) {
+    Way way{{egress->port, egress->next_hop}, rewrite_of(service, backend.address.family), {}};
+    if (way.rewrite == Rewrite::destination) return way;
+    if (way.rewrite == Rewrite::link) {
         if (egress->next_hop != backend.address) return std::nullopt;
         return way;
     }
     const auto source = tunnel_source(config.ports[index(egress->port)], egress->next_hop);
     if (!source) return std::nullopt;
-    way.outer = make_outer_template(*source, backend.address, service.key.vip.family);
+    way.outer =
+        make_outer_template(*source, backend.address, service.key.vip.family, shim_of(way.rewrite));
     return way;
 }
 

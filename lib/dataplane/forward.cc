@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/forward.hh"
 
+#include "lib/dataplane/rewritten_headers.hh"
 #include "lib/wire/mss.hh"
 #include "lib/wire/parse.hh"
+#include "lib/wire/redirect.hh"
+#include "lib/wire/shim.hh"
 
 namespace weir {
 namespace {
@@ -34,6 +37,17 @@ void write_link_header(std::uint8_t* out, const NextHop& hop, std::uint16_t vlan
         clamp_mss(frame.subspan(parsed.l4_offset), most);
 }
 
+// Outer header and shim at `out`; answers the outer family.
+Family write_tunnel(std::uint8_t* out, const BackendEntry& backend, const PacketMeta& meta,
+                    std::uint32_t flow_hash) noexcept {
+    const Shim shim = shim_of(backend.rewrite);
+    const auto payload = static_cast<std::uint16_t>(meta.ip_length + shim_length(shim));
+    write_outer(out, backend.outer, payload, meta.traffic_class, flow_hash);
+    write_shim(out + backend.outer.length, shim, meta.family, meta.ip_length, backend.gue_port,
+               flow_hash);
+    return backend.outer.length == sizeof(Ipv4Header) ? Family::v4 : Family::v6;
+}
+
 }  // namespace
 
 Verdict forward_any(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
@@ -43,29 +57,30 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
     const NextHop& hop = tables.next_hops[index(way)];
     if (!hop.resolved) return Verdict::dropped(DropReason::no_neighbor);
     const PortTable& port = tables.ports[index(hop.port)];
-    const std::uint32_t outer_length = backend.outer.length;
-    if (meta.ip_length + outer_length > port.mtu) return Verdict::dropped(DropReason::too_big);
+    const std::uint32_t outer = outer_length(backend);
+    if (meta.ip_length + outer > port.mtu) return Verdict::dropped(DropReason::too_big);
 
     const std::uint32_t link_length = ethernet_length + (port.vlan != 0 ? vlan_length : 0);
-    const std::uint32_t before = link_length + outer_length;  // the client's IP packet
+    const std::uint32_t before = link_length + outer;  // the client's IP packet
     const int front = static_cast<int>(before) - meta.l3_offset;
     if (front > packet.headroom) return Verdict::dropped(DropReason::no_headroom);
 
     if (backend.mss_clamp != 0 && (meta.tcp_flags & tcp_syn) != 0)
         clamp_syn(tables, backend.mss_clamp, packet);
+    if (backend.rewrite == Rewrite::destination)
+        rewrite_destination(headers_of(tables, meta, packet), backend.target);
     if (packet.length - meta.l3_offset > port.mtu)  // padding
         packet.length = std::uint32_t{meta.l3_offset} + meta.ip_length;
     packet.data -= front;
-    if (outer_length == 0) {
+    Family family = meta.family;
+    if (outer == 0) {
         packet.length += static_cast<std::uint32_t>(front);
-        write_link_header(packet.data, hop, port.vlan, meta.family);
     } else {
         packet.length = before + meta.ip_length;
-        write_outer(packet.data + link_length, backend.outer, meta.ip_length, meta.traffic_class,
-                    static_cast<std::uint32_t>(flow_hash));
-        write_link_header(packet.data, hop, port.vlan,
-                          outer_length == sizeof(Ipv4Header) ? Family::v4 : Family::v6);
+        family = write_tunnel(packet.data + link_length, backend, meta,
+                              static_cast<std::uint32_t>(flow_hash));
     }
+    write_link_header(packet.data, hop, port.vlan, family);
     return Verdict::sent(hop.port);
 }
 
@@ -74,7 +89,8 @@ std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) 
     if (way == invalid_next_hop) return 0;
     const NextHop& hop = tables.next_hops[index(way)];
     const std::uint32_t mtu = tables.ports[index(hop.port)].mtu;
-    return mtu > backend.outer.length ? mtu - backend.outer.length : 0;
+    const std::uint32_t outer = outer_length(backend);
+    return mtu > outer ? mtu - outer : 0;
 }
 
 }  // namespace weir

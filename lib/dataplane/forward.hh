@@ -14,20 +14,21 @@
 
 namespace weir {
 
-// Writes the Ethernet header (and tag) of the egress port, and for ipip the outer IP header, in
-// front of the client's IP packet, which stays as it is to the last byte. ipip trims Ethernet
-// padding first; dsr-l2 only where the frame would be longer than the egress MTU with it.
-// `flow_hash` varies the outer source address where the port has a tunnel_source. Of a service with
-// mss_clamp the MSS of a SYN is lowered. Sets the packet's data and length. Drops: no_route,
-// no_neighbor, too_big, no_headroom; the packet is then unchanged. Precondition: `meta` was read
-// from this frame, so its EtherType lies in front of its IP header; and it is of the family that
-// the backend's template was made for.
+// Writes the Ethernet header (and tag) of the egress port, and for tunnels the outer IP header and
+// what stands behind it, in front of the client's IP packet, which stays as it is to the last byte;
+// l3dsr rewrites its destination address and DSCP. Tunnels trim Ethernet padding first, others only
+// where the frame would be longer than the egress MTU with it. `flow_hash` varies the outer source
+// address where the port has a tunnel_source, and GUE's source port. Of a service with mss_clamp
+// the MSS of a SYN is lowered. Sets the packet's data and length. Drops: no_route, no_neighbor,
+// too_big, no_headroom; the packet is then unchanged. Precondition: `meta` was read from this
+// frame, so its EtherType lies in front of its IP header; and it is of the family that the
+// backend's template was made for.
 [[nodiscard]] inline Verdict forward(const Tables& tables, const BackendEntry& backend,
                                      const PacketMeta& meta, std::uint64_t flow_hash,
                                      Packet& packet) noexcept;
 
-// The same, step by step, for any packet. forward() answers by itself for those that go untagged
-// and asks this one about the others; a test holds them against each other.
+// The same, step by step, for any packet. forward() answers by itself for those of dsr-l2 and ipip
+// that go untagged and asks this one about the others; a test holds them against each other.
 [[nodiscard]] Verdict forward_any(const Tables& tables, const BackendEntry& backend,
                                   const PacketMeta& meta, std::uint64_t flow_hash,
                                   Packet& packet) noexcept;

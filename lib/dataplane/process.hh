@@ -6,7 +6,7 @@
 //
 // Stages run over the whole burst one after the other, so that the cache misses of its packets
 // overlap. The first ones take sixteen packets at once where the CPU can (lanes.hh). dsr-l2 and
-// ipip leave every byte from the client's IP header on unchanged.
+// tunnels leave every byte from the client's IP header on unchanged.
 //
 // ICMP errors about a flow follow it to its backend, but neither begin nor refresh a flow
 // (process_icmp.cc).

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "lib/control/compile.hh"
+#include "lib/control/forward_mode.hh"
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/plain.hh"
 
@@ -19,8 +20,8 @@ constexpr unsigned backends = 16;
 constexpr const char* weir_mac = "02:00:00:00:00:05";
 
 std::string vip(const Case& which) {
-    const char* last = which.forward == Forward::ipip ? "11" : "10";
-    return (which.family == Family::v4 ? "203.0.113." : "2001:db8:443::") + std::string(last);
+    return fmt::format("{}{}", which.family == Family::v4 ? "203.0.113." : "2001:db8:443::",
+                       10 + static_cast<unsigned>(which.forward));
 }
 
 std::string backend_address(Family family, unsigned i) {
@@ -31,16 +32,14 @@ std::string backend_mac(unsigned i) {
     return fmt::format("02:00:00:00:01:{:02x}", i);
 }
 
-constexpr Case cases[] = {{Family::v4, Forward::dsr_l2},
-                          {Family::v4, Forward::ipip},
-                          {Family::v6, Forward::dsr_l2},
-                          {Family::v6, Forward::ipip}};
+constexpr unsigned dscp = 10;
 
 std::string service_text(const Case& which) {
     std::string text = fmt::format(
         "[[service]]\nname = \"{0}-{1}\"\nvip = \"{2}\"\nprotocol = \"tcp\"\nport = 80\n"
-        "forward = \"{0}\"\nbackend = [\n",
-        name_of(which.forward), which.family == Family::v4 ? 4 : 6, vip(which));
+        "forward = \"{0}\"\n{3}backend = [\n",
+        name_of(which.forward), which.family == Family::v4 ? 4 : 6, vip(which),
+        which.forward == Forward::l3dsr ? fmt::format("l3dsr = {{ dscp = {} }}\n", dscp) : "");
     for (unsigned i = 1; i <= backends; ++i)
         text += fmt::format("  {{ name = \"b{:02}\", address = \"{}\" }},\n", i,
                             backend_address(which.family, i));
@@ -59,16 +58,31 @@ std::string configuration() {
         "address = [\"10.0.0.5/16\", \"fd00:1::5/64\"]\n"
         "tunnel_source = [\"10.64.0.0/16\", \"fd00:64::/96\"]\nneighbor = [\n{}]\n",
         neighbors);
-    for (const Case& which : cases)
-        text += service_text(which);
+    for (const Family family : {Family::v4, Family::v6})
+        for (const Forward forward : modes)
+            text += service_text({family, forward});
     return text;
 }
 
 }  // namespace
 
-const char* name_of(Forward forward) noexcept {
-    return forward == Forward::ipip ? "ipip" : "dsr-l2";
+namespace {
+gen::Forwarding forwarding_of(Forward forward) {
+    switch (forward) {
+        case Forward::dsr_l2:
+            break;
+        case Forward::ipip:
+            return gen::Forwarding::ipip;
+        case Forward::gre:
+            return gen::Forwarding::gre;
+        case Forward::gue:
+            return gen::Forwarding::gue;
+        case Forward::l3dsr:
+            return gen::Forwarding::l3dsr;
+    }
+    return gen::Forwarding::dsr_l2;
 }
+}  // namespace
 
 Setting::Setting() {
     ConfigResult parsed = parse_config(configuration(), "bench.toml");
@@ -95,8 +109,8 @@ gen::FrameOptions Setting::frames(const Case& which, std::uint64_t flows) const 
 
 gen::Expectation Setting::expectation(const Case& which) const {
     gen::Expectation expected;
-    expected.forwarding =
-        which.forward == Forward::ipip ? gen::Forwarding::ipip : gen::Forwarding::dsr_l2;
+    expected.forwarding = forwarding_of(which.forward);
+    expected.dscp = dscp;
     for (unsigned i = 1; i <= backends; ++i)
         expected.backends.push_back({fmt::format("b{:02}", i),
                                      *parse_ip(backend_address(which.family, i)),

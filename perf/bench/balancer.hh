@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Balancer: a worker's pipeline with its tables, as the program has them, made from a configuration
-// of four services (IPv4 and IPv6, dsr-l2 and ipip; IPv6 in IPv6) of 16 backends each. All that the
-// pipeline benchmarks ask of Weir's libraries is asked here, so that a change of their interfaces
-// is followed in one place.
+// of a service for each family and mode (tunnels: IPv4 in IPv4, IPv6 in IPv6) of 16 backends each.
+// All that the pipeline benchmarks ask of Weir's libraries is asked here, so that a change of their
+// interfaces is followed in one place.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,11 @@ struct Case {
     Family family = Family::v4;
     Forward forward = Forward::ipip;
 };
-[[nodiscard]] const char* name_of(Forward forward) noexcept;
+// The modes that there are services of.
+inline constexpr Forward modes[] = {Forward::dsr_l2, Forward::ipip, Forward::gre, Forward::gue,
+                                    Forward::l3dsr};
 
-// Immutable: what the four services and their packets look like.
+// Immutable: what the services and their packets look like.
 class Setting {
 public:
     Setting();  // throws std::runtime_error when the configuration is refused

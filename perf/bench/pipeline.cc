@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/control/forward_mode.hh"
 #include "perf/bench/balancer.hh"
 #include "perf/bench/groups.hh"
 #include "perf/bench/packets.hh"
@@ -211,8 +212,9 @@ void measure_pipeline(const Options& options, Report& report) {
     const Setting setting;
     for (const unsigned family : options.families) {
         for (const std::string& forward : options.forwards) {
-            const Case which{family == 4 ? Family::v4 : Family::v6,
-                             forward == "ipip" ? Forward::ipip : Forward::dsr_l2};
+            const auto* const mode = std::ranges::find(
+                modes, forward, [](Forward one) { return std::string(name_of(one)); });
+            const Case which{family == 4 ? Family::v4 : Family::v6, *mode};
             for (const std::uint64_t flows : options.flows) {
                 measure_case(options, setting, which, flows, report);
                 if (flows >= enough_new_flows) measure_full(options, setting, which, flows, report);

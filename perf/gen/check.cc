@@ -13,11 +13,18 @@ namespace weir::gen {
 namespace {
 
 constexpr std::array<std::string_view, verdict_count> names{
-    "right",        "other",           "length",         "ethernet",     "outer_version",
-    "outer_class",  "outer_ttl",       "outer_protocol", "outer_length", "outer_checksum",
-    "outer_source", "unknown_backend", "inner_changed",  "unknown_flow", "moved"};
+    "right",           "other",          "length",       "ethernet",
+    "outer_version",   "outer_class",    "outer_ttl",    "outer_protocol",
+    "outer_length",    "outer_checksum", "outer_source", "shim",
+    "unknown_backend", "inner_changed",  "unknown_flow", "moved"};
 
-constexpr std::uint8_t protocol_ipv4 = 4, protocol_ipv6 = 41, outer_ttl = 64;
+constexpr std::uint8_t protocol_ipv4 = 4, protocol_ipv6 = 41, protocol_gre = 47, protocol_udp = 17,
+                       outer_ttl = 64;
+constexpr std::size_t gre_bytes = 4, udp_bytes = 8, gue_header_bytes = 4;
+
+std::uint16_t word_at(std::span<const std::uint8_t> bytes, std::size_t at) noexcept {
+    return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
+}
 
 // The header at the front of `bytes`, which are long enough.
 template <typename Header>
@@ -72,9 +79,12 @@ Result<Checker> Checker::make(const Expectation& expectation, const Frames& fram
             return Error{fmt::format(
                 "backend {}: dsr-l2 is checked by MAC address, and it has none", backend.name)};
     }
-    if (expectation.forwarding == Forwarding::ipip && expectation.tunnel_sources.empty())
-        return Error{"ipip is checked by its outer source: give --tunnel-source, or --weir"};
     Checker checker(expectation, frames);
+    if (checker.is_tunnel() && expectation.tunnel_sources.empty())
+        return Error{"a tunnel is checked by its outer source: give --tunnel-source, or --weir"};
+    if (expectation.forwarding == Forwarding::l3dsr) {
+        if (auto made = checker.expect_rewritten(); !made) return made.error();
+    }
     checker.backend_of_.assign(flows, 0);
     return checker;
 }
@@ -93,9 +103,8 @@ Checker::Checker(const Expectation& expectation, const Frames& frames)
     for (std::size_t i = expectation.backends.size(); i-- > 0;) {
         const ExpectedBackend& backend = expectation.backends[i];
         const bool v4 = backend.address.family == Family::v4;
-        const std::uint8_t last = expectation.forwarding == Forwarding::ipip
-                                      ? backend.address.bytes[v4 ? 3 : 15]
-                                      : backend.mac.bytes[5];
+        const std::uint8_t last =
+            goes_by_address() ? backend.address.bytes[v4 ? 3 : 15] : backend.mac.bytes[5];
         by_byte_[last] = static_cast<std::uint16_t>(i);
     }
 }
@@ -104,11 +113,38 @@ bool Checker::is_backend(std::uint16_t index, std::span<const std::uint8_t> fram
     const ExpectedBackend& backend = expectation_.backends[index];
     if (backend.mac_known && std::memcmp(frame.data(), backend.mac.bytes.data(), 6) != 0)
         return false;
-    if (expectation_.forwarding != Forwarding::ipip) return true;
-    const bool v4 = inner_at_ == sizeof(Ipv4Header);
-    if (v4 != (backend.address.family == Family::v4)) return false;
-    const std::size_t destination = ethernet_length + (v4 ? 16 : 24);
-    return std::memcmp(&frame[destination], backend.address.bytes.data(), v4 ? 4 : 16) == 0;
+    if (!goes_by_address()) return true;
+    if (v4_outside_ != (backend.address.family == Family::v4)) return false;
+    const std::size_t destination = ethernet_length + (v4_outside_ ? 16 : 24);
+    return std::memcmp(&frame[destination], backend.address.bytes.data(), v4_outside_ ? 4 : 16) ==
+           0;
+}
+
+std::size_t Checker::backend_of(std::span<const std::uint8_t> frame) const noexcept {
+    const std::size_t at = goes_by_address() ? ethernet_length + (v4_outside_ ? 19 : 39) : 5;
+    const std::uint16_t guess = by_byte_[frame[at]];
+    if (is_backend(guess, frame)) [[likely]]
+        return guess;
+    std::size_t i = 0;
+    while (i < expectation_.backends.size() && !is_backend(static_cast<std::uint16_t>(i), frame))
+        ++i;
+    return i;
+}
+
+// The client's frames with each backend's address and the DSCP, all checksums computed anew.
+Result<void> Checker::expect_rewritten() {
+    for (const ExpectedBackend& backend : expectation_.backends) {
+        FrameOptions options = frames_->options();
+        options.destination = backend.address;
+        options.traffic_class = static_cast<std::uint8_t>(expectation_.dscp << 2);
+        options.size = static_cast<std::uint16_t>(frames_->blank().size() + 4);  // FCS
+        if (backend.address.family != frames_->options().destination.family)
+            return Error{fmt::format("backend {}: l3dsr keeps the family", backend.name)};
+        auto made = Frames::make(options);
+        if (!made) return made.error();
+        at_backend_.push_back(std::move(made).value());
+    }
+    return {};
 }
 
 // The backend of an intact packet: the flow's own, or a known one for a flow not seen before.
@@ -132,29 +168,47 @@ Verdict Checker::settle(std::uint32_t flow, std::span<const std::uint8_t> frame)
 
 // Of a flow with a single packet, of which nothing is remembered.
 Verdict Checker::settle_only(std::span<const std::uint8_t> frame) noexcept {
-    const std::size_t at = expectation_.forwarding == Forwarding::ipip
-                               ? ethernet_length + (inner_at_ == sizeof(Ipv4Header) ? 19 : 39)
-                               : 5;
-    const std::uint16_t guess = by_byte_[frame[at]];
-    if (is_backend(guess, frame)) [[likely]] {
-        ++packets_[guess];
-        return Verdict::right;
-    }
-    for (std::size_t i = 0; i < expectation_.backends.size(); ++i) {
-        if (!is_backend(static_cast<std::uint16_t>(i), frame)) continue;
-        ++packets_[i];
-        return Verdict::right;
-    }
-    return Verdict::unknown_backend;
+    const std::size_t backend = backend_of(frame);
+    if (backend == expectation_.backends.size()) return Verdict::unknown_backend;
+    ++packets_[backend];
+    return Verdict::right;
 }
 
-Verdict Checker::check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept {
-    inner_at_ = v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+std::size_t Checker::shim_bytes() const noexcept {
+    if (expectation_.forwarding == Forwarding::gre) return gre_bytes;
+    if (expectation_.forwarding != Forwarding::gue) return 0;
+    return udp_bytes + (expectation_.gue_variant == 0 ? gue_header_bytes : 0);
+}
+
+std::uint8_t Checker::outer_protocol(std::uint8_t inner_version) const noexcept {
+    if (expectation_.forwarding == Forwarding::gre) return protocol_gre;
+    if (expectation_.forwarding == Forwarding::gue) return protocol_udp;
+    return inner_version == 4 ? protocol_ipv4 : protocol_ipv6;
+}
+
+// RFC 2784; RFC 768 without a checksum, from a port that nobody has registered; GUE.
+bool Checker::check_shim(std::span<const std::uint8_t> shim,
+                         std::span<const std::uint8_t> inner) const noexcept {
+    const bool v4 = inner[0] >> 4 == 4;
+    if (expectation_.forwarding == Forwarding::gre)
+        return word_at(shim, 0) == 0 &&
+               word_at(shim, 2) == (v4 ? ether_type_ipv4 : ether_type_ipv6);
+    if (expectation_.forwarding != Forwarding::gue) return true;
+    if (word_at(shim, 0) < 49'152 || word_at(shim, 2) != expectation_.gue_port) return false;
+    if (word_at(shim, 4) != shim.size() + inner.size() || word_at(shim, 6) != 0) return false;
+    if (expectation_.gue_variant == 1) return true;
+    return word_at(shim, 8) == (v4 ? protocol_ipv4 : protocol_ipv6) && word_at(shim, 10) == 0;
+}
+
+Verdict Checker::check_outer(std::span<const std::uint8_t> ip) noexcept {
+    const bool v4 = v4_outside_;
+    const std::size_t header_bytes = v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+    inner_at_ = header_bytes + shim_bytes();
     if (ip.size() < inner_at_ + sizeof(Ipv4Header)) return Verdict::length;
     if (v4 ? ip[0] != 0x45 : ip[0] >> 4 != 6) return Verdict::outer_version;
     const auto inner = ip.subspan(inner_at_);
     if (class_of(ip) != class_of(inner)) return Verdict::outer_class;
-    const std::uint8_t protocol = inner[0] >> 4 == 4 ? protocol_ipv4 : protocol_ipv6;
+    const std::uint8_t protocol = outer_protocol(inner[0] >> 4);
     std::array<std::uint8_t, 16> source{};
     if (v4) {
         const auto header = at_front<Ipv4Header>(ip);
@@ -167,9 +221,10 @@ Verdict Checker::check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept
         const auto header = at_front<Ipv6Header>(ip);
         if (header.hop_limit != outer_ttl) return Verdict::outer_ttl;
         if (header.next_header != protocol) return Verdict::outer_protocol;
-        if (header.payload_length.host() != inner.size()) return Verdict::outer_length;
+        if (header.payload_length.host() != ip.size() - header_bytes) return Verdict::outer_length;
         source = header.source;
     }
+    if (!check_shim(ip.subspan(header_bytes, shim_bytes()), inner)) return Verdict::shim;
     const auto value = words(source);
     const Family family = v4 ? Family::v4 : Family::v6;
     for (const Source& allowed : sources_) {
@@ -195,13 +250,29 @@ Opened Checker::open(std::span<const std::uint8_t> frame) noexcept {
 
     auto ip = frame.subspan(ethernet_length);
     inner_at_ = 0;
-    if (expectation_.forwarding == Forwarding::ipip) {
-        if (const Verdict outer = check_outer(ip, v4); outer != Verdict::right) return {outer};
+    v4_outside_ = v4;
+    if (is_tunnel()) {
+        if (const Verdict outer = check_outer(ip); outer != Verdict::right) return {outer};
         ip = ip.subspan(inner_at_);
     } else if (v4 != (frames_->blank_ip()[0] >> 4 == 4)) {
         return {Verdict::ethernet};
     }
-    const Frames::Found found = frames_->recognise(ip);
+    return recognise(frame, ip);
+}
+
+// `ip`: the client's packet in `frame`.
+Opened Checker::recognise(std::span<const std::uint8_t> frame,
+                          std::span<const std::uint8_t> ip) const noexcept {
+    const Frames* frames = frames_;
+    if (expectation_.forwarding == Forwarding::l3dsr) {
+        if (frame.size() <
+            ethernet_length + (v4_outside_ ? sizeof(Ipv4Header) : sizeof(Ipv6Header)))
+            return {Verdict::length};
+        const std::size_t backend = backend_of(frame);
+        if (backend == at_backend_.size()) return {Verdict::unknown_backend};
+        frames = &at_backend_[backend];
+    }
+    const Frames::Found found = frames->recognise(ip);
     if (found.match == Frames::Match::changed) return {Verdict::inner_changed};
     if (found.match == Frames::Match::unknown) return {Verdict::unknown_flow};
     return {Verdict::right, found.flow, found.stamp};

@@ -18,21 +18,24 @@ namespace weir::gen {
 
 // How the packet should come back. macfwd: the same packet with other MACs (testpmd). junk: nothing
 // is expected, and nothing is wrong.
-enum class Forwarding : std::uint8_t { dsr_l2, ipip, macfwd, junk };
+enum class Forwarding : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr, macfwd, junk };
 
 struct ExpectedBackend {
     std::string name;
-    IpAddress address;       // outer destination of ipip
+    IpAddress address;       // outer destination of a tunnel; destination of l3dsr
     MacAddress mac;          // of the backend, or of the next hop towards it
-    bool mac_known = false;  // ipip and macfwd: checked only when known
+    bool mac_known = false;  // all but dsr-l2: checked only when known
     bool leaves = false;     // it may leave while we look: then its flows may go to others, once
 };
 
 struct Expectation {
     Forwarding forwarding = Forwarding::dsr_l2;
     std::vector<ExpectedBackend> backends;  // 1..65535; macfwd: one
-    std::vector<IpPrefix> tunnel_sources;   // ipip: the outer source is in one of them
+    std::vector<IpPrefix> tunnel_sources;   // tunnels: the outer source is in one of them
     MacAddress weir_mac;                    // source of every frame; macfwd: not checked
+    std::uint16_t gue_port = 6080;          // gue: UDP destination
+    std::uint8_t gue_variant = 1;           // gue: 0 or 1
+    std::uint8_t dscp = 0;                  // l3dsr
 };
 
 enum class Verdict : std::uint8_t {
@@ -47,6 +50,7 @@ enum class Verdict : std::uint8_t {
     outer_length,
     outer_checksum,
     outer_source,  // not within tunnel_source
+    shim,          // GRE, or UDP and GUE
     unknown_backend,
     inner_changed,  // a byte of the client's packet differs
     unknown_flow,   // a flow that was never sent
@@ -95,12 +99,29 @@ public:
     [[nodiscard]] std::vector<std::uint64_t> flows() const;
 
 private:
+    Result<void> expect_rewritten();
     explicit Checker(const Expectation& expectation, const Frames& frames);
     struct Source {  // as two 64-bit words of the address
         std::array<std::uint64_t, 2> value, mask;
         Family family;
     };
-    Verdict check_outer(std::span<const std::uint8_t> ip, bool v4) noexcept;
+    [[nodiscard]] bool is_tunnel() const noexcept {
+        return expectation_.forwarding == Forwarding::ipip ||
+               expectation_.forwarding == Forwarding::gre ||
+               expectation_.forwarding == Forwarding::gue;
+    }
+    [[nodiscard]] bool goes_by_address() const noexcept {
+        return is_tunnel() || expectation_.forwarding == Forwarding::l3dsr;
+    }
+    [[nodiscard]] std::size_t shim_bytes() const noexcept;
+    [[nodiscard]] std::uint8_t outer_protocol(std::uint8_t inner_version) const noexcept;
+    // The first backend that `frame` went to, by what names it; as many as there are: none.
+    [[nodiscard]] std::size_t backend_of(std::span<const std::uint8_t> frame) const noexcept;
+    [[nodiscard]] Opened recognise(std::span<const std::uint8_t> frame,
+                                   std::span<const std::uint8_t> ip) const noexcept;
+    [[nodiscard]] bool check_shim(std::span<const std::uint8_t> shim,
+                                  std::span<const std::uint8_t> inner) const noexcept;
+    Verdict check_outer(std::span<const std::uint8_t> ip) noexcept;
     Verdict settle(std::uint32_t flow, std::span<const std::uint8_t> frame) noexcept;
     Verdict settle_only(std::span<const std::uint8_t> frame) noexcept;
 
@@ -112,7 +133,10 @@ private:
     std::array<std::uint16_t, 256>
         by_byte_{};  // a backend with this byte at the end of its address
     std::uint64_t sent_ = ~std::uint64_t{0}, rehomed_ = 0;
-    std::size_t inner_at_ = 0;  // outer length of the last packet
+    std::vector<Frames> at_backend_;  // l3dsr: the frames as each backend must get them
+    // Of the last packet: bytes in front of the client's IP header, and the family outside.
+    std::size_t inner_at_ = 0;
+    bool v4_outside_ = true;
 };
 
 }  // namespace weir::gen

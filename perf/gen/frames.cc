@@ -40,6 +40,7 @@ constexpr std::uint32_t inverse(std::uint32_t odd) noexcept {
 
 Result<Frames> Frames::make(const FrameOptions& options) {
     Frames frames;
+    frames.options_ = options;
     frames.v4_ = options.destination.family == Family::v4;
     frames.udp_ = options.udp;
     frames.stamped_ = options.stamped;
@@ -74,6 +75,7 @@ void Frames::lay_out(const FrameOptions& options) {
     if (v4_) {
         Ipv4Header h{};
         h.version_ihl = 0x45;
+        h.tos = options.traffic_class;
         h.total_length = be16::from_host(ip_bytes);
         h.ttl = 64;
         h.protocol = protocol;
@@ -85,7 +87,8 @@ void Frames::lay_out(const FrameOptions& options) {
         source_base_ = 198 << 8 | 18;
     } else {
         Ipv6Header h{};
-        h.version_class_label = be32::from_host(6u << 28);
+        h.version_class_label =
+            be32::from_host(6u << 28 | std::uint32_t{options.traffic_class} << 20);
         h.payload_length = be16::from_host(static_cast<std::uint16_t>(ip_bytes - sizeof h));
         h.next_header = protocol;
         h.hop_limit = 64;

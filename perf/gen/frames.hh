@@ -32,6 +32,7 @@ struct FrameOptions {
     std::uint64_t flows = 1000;  // 1..2^32
     std::uint16_t size = 0;      // of the frame with its FCS; 0: the least, 64 or more
     bool stamped = false;
+    std::uint8_t traffic_class = 0;
 };
 
 inline constexpr std::uint64_t stamp_mask = (std::uint64_t{1} << 48) - 1;
@@ -43,6 +44,7 @@ public:
 
     // The frame without its FCS, flow fields empty: what each buffer is filled with once.
     [[nodiscard]] std::span<const std::uint8_t> blank() const noexcept { return blank_; }
+    [[nodiscard]] const FrameOptions& options() const noexcept { return options_; }
     [[nodiscard]] std::span<const std::uint8_t> blank_ip() const noexcept {
         return std::span(blank_).subspan(ip_at);
     }
@@ -110,6 +112,7 @@ private:
     void sum_up();
     void make_mask();
 
+    FrameOptions options_;
     std::vector<std::uint8_t> blank_;  // whole frame
     std::vector<std::uint8_t> mask_;   // from the IP header on: 1 bits must be as in blank_
     bool v4_ = true, udp_ = false, stamped_ = false;

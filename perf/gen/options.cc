@@ -91,12 +91,18 @@ void add_packets(CLI::App& app, Options& options) {
 void add_expectation(CLI::App& app, Options& options) {
     const char* group = "Expected";
     app.add_option("--forward", options.forward,
-                   "dsr-l2, ipip, or macfwd: testpmd on the other end (dsr-l2)")
-        ->check(CLI::IsMember({"dsr-l2", "ipip", "macfwd"}))
+                   "dsr-l2, ipip, gre, gue, l3dsr, or macfwd: testpmd on the other end (dsr-l2)")
+        ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr", "macfwd"}))
         ->group(group);
     app.add_option("--backend", options.backends,
-                   "of dsr-l2: MAC; of ipip: ADDRESS or ADDRESS=MAC of the next hop; repeat")
+                   "of dsr-l2: MAC; else: ADDRESS or ADDRESS=MAC of the next hop; repeat")
         ->group(group);
+    app.add_option("--gue-port", options.gue_port, "of gue: UDP destination port (6080)")
+        ->group(group);
+    app.add_option("--gue-variant", options.gue_variant, "of gue: 0 or 1 (1)")
+        ->check(CLI::Range(0, 1))
+        ->group(group);
+    app.add_option("--dscp", options.dscp, "of l3dsr")->check(CLI::Range(1, 63))->group(group);
     app.add_option("--leaves", options.leaves,
                    "ADDRESS or MAC of a backend that may leave meanwhile: its flows may then move")
         ->group(group);
@@ -105,7 +111,7 @@ void add_expectation(CLI::App& app, Options& options) {
                    "to it but from --leaves")
         ->group(group);
     app.add_option("--tunnel-source", options.tunnel_sources,
-                   "of ipip: prefix or address of the outer source; repeat")
+                   "of tunnels: prefix or address of the outer source; repeat")
         ->group(group);
     app.add_option("--peer-mac", options.peer_mac,
                    "of macfwd: destination that testpmd writes (02:00:00:00:00:00)")

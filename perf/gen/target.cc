@@ -133,6 +133,19 @@ std::vector<std::string> outer_sources(const Answers& answers) {
     return sources;
 }
 
+// What the service's mode has of its own stands in the configuration.
+void complete_mode(Options& options, const Answers& answers) {
+    for (const json& service : answers.config.at("service")) {
+        if (service.at("name") != answers.service.at("name")) continue;
+        if (const auto gue = service.find("gue"); gue != service.end()) {
+            if (options.gue_port == 0) options.gue_port = gue->at("port");
+            if (!options.gue_variant) options.gue_variant = gue->at("variant").get<int>();
+        }
+        const auto l3dsr = service.find("l3dsr");
+        if (l3dsr != service.end() && options.dscp == 0) options.dscp = l3dsr->at("dscp");
+    }
+}
+
 // Fills from the answers what the command line left open.
 void complete(Options& options, const Answers& answers) {
     if (options.mac.empty()) options.mac = answers.port->at("mac");
@@ -143,6 +156,7 @@ void complete(Options& options, const Answers& answers) {
         options.protocol = service.at("protocol") == "udp" ? "udp" : "tcp";
     if (options.port == 0) options.port = first_port(service.at("port"));
     if (options.forward.empty()) options.forward = service.at("forward");
+    complete_mode(options, answers);
     if (options.backends.empty()) {
         for (const json& backend : service.at("backends")) {
             const std::string address = backend.at("address");
@@ -156,6 +170,9 @@ void complete(Options& options, const Answers& answers) {
 Forwarding forwarding_of(const Options& options) {
     if (options.junk) return Forwarding::junk;
     if (options.forward == "ipip") return Forwarding::ipip;
+    if (options.forward == "gre") return Forwarding::gre;
+    if (options.forward == "gue") return Forwarding::gue;
+    if (options.forward == "l3dsr") return Forwarding::l3dsr;
     if (options.forward == "macfwd") return Forwarding::macfwd;
     return Forwarding::dsr_l2;
 }
@@ -164,6 +181,9 @@ Result<Expectation> expectation_of(const Options& options, const MacAddress& wei
     Expectation expectation;
     expectation.forwarding = forwarding_of(options);
     expectation.weir_mac = weir_mac;
+    expectation.gue_port = options.gue_port == 0 ? expectation.gue_port : options.gue_port;
+    expectation.gue_variant = static_cast<std::uint8_t>(options.gue_variant.value_or(1));
+    expectation.dscp = static_cast<std::uint8_t>(options.dscp);
     if (expectation.forwarding == Forwarding::macfwd) {
         const std::string mac = options.peer_mac.empty() ? "02:00:00:00:00:00" : options.peer_mac;
         auto peer = read_backend(mac);

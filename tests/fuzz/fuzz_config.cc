@@ -11,6 +11,7 @@
 #include "lib/balance/maglev.hh"
 #include "lib/control/config.hh"
 #include "lib/control/egress.hh"
+#include "lib/control/forward_mode.hh"
 #include "lib/control/plan.hh"
 #include "tests/fuzz/require.hh"
 
@@ -34,15 +35,17 @@ void check_errors(const ConfigResult& result, std::size_t lines) {
 void check_service(const Config& config, const ServiceConfig& service) {
     require(is_prime(service.table_size), "the table size is a prime");
     require(service.key.first_port <= service.key.last_port, "ports are a range");
+    require((service.forward == Forward::l3dsr) == (service.l3dsr.dscp != 0),
+            "l3dsr has a DSCP, and nothing else has");
+    require(service.gue.port != 0 && service.gue.variant <= 1, "GUE can be written");
     require(service.health.empty() || config.health.contains(service.health),
             "the health check exists");
     std::set<std::string_view> names;
     for (const BackendConfig& backend : service.backends) {
         require(names.insert(backend.name).second, "backend names stand once");
         require(egress_of(config, backend.address).has_value(), "a backend has a route");
-        require(
-            service.forward == Forward::ipip || backend.address.family == service.key.vip.family,
-            "dsr-l2 keeps the family");
+        require(is_tunnel(service.forward) || backend.address.family == service.key.vip.family,
+                "dsr-l2 and l3dsr keep the family");
     }
 }
 

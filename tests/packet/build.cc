@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/packet/build.hh"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <arpa/inet.h>
@@ -117,6 +118,25 @@ Bytes operator/(const Udp& layer, const Bytes& payload) {
            payload;
 }
 
+Bytes summed(const std::string& source, const std::string& destination, std::uint8_t protocol,
+             Bytes transport) {
+    const std::size_t at = protocol == 17 ? 6 : 16;
+    put_word(transport, at, 0);
+    const Bytes pseudo = address(source) + address(destination) + word(0) +
+                         word(static_cast<std::uint32_t>(transport.size())) + word(protocol);
+    const std::uint16_t checksum = internet_checksum(pseudo + transport);
+    put_word(transport, at, protocol == 17 && checksum == 0 ? 0xffff : checksum);
+    return transport;
+}
+
+Bytes gre(std::uint16_t protocol_type) {
+    return word(0) + word(protocol_type);
+}
+
+Bytes gue_header(std::uint8_t protocol) {
+    return {0, protocol, 0, 0};
+}
+
 Bytes icmp(std::uint8_t type, std::uint8_t code, const Bytes& rest) {
     return Bytes{type, code, 0xbe, 0xef} + rest;
 }
@@ -136,6 +156,18 @@ Bytes sound_icmp6(const Ip6& ip, std::uint8_t type, std::uint8_t code, std::uint
                          word(58);
     put_word(bytes, 2, internet_checksum(pseudo + bytes));
     return bytes;
+}
+
+Bytes told_by4(const std::string& vip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
+               const Bytes& ip) {
+    return Ip4{.source = vip, .destination = Ip4{}.source, .protocol = 1, .tos = 0xc0, .id = 0} /
+           sound_icmp(type, code, word, cut(ip, 0, std::min<std::size_t>(ip.size(), 576 - 28)));
+}
+
+Bytes told_by6(const std::string& vip, std::uint8_t type, std::uint32_t word, const Bytes& ip) {
+    const Ip6 header{.source = vip, .destination = Ip6{}.source, .next = 58};
+    const Bytes quoted = cut(ip, 0, std::min<std::size_t>(ip.size(), 1280 - 48));
+    return header / sound_icmp6(header, type, 0, word, quoted);
 }
 
 }  // namespace weir::test

@@ -70,6 +70,16 @@ struct Udp {
 };
 Bytes operator/(const Udp& layer, const Bytes& payload);
 
+// `transport` (TCP or UDP) with the checksum that RFC 9293 and RFC 768 want between these
+// addresses; UDP: 0xffff for 0.
+Bytes summed(const std::string& source, const std::string& destination, std::uint8_t protocol,
+             Bytes transport);
+
+// RFC 2784 without options.
+Bytes gre(std::uint16_t protocol_type);
+// The header of GUE variant 0 without options.
+Bytes gue_header(std::uint8_t protocol);
+
 Bytes icmp(std::uint8_t type, std::uint8_t code, const Bytes& rest);
 
 // With the right checksum, of ICMP and of ICMPv6 between these addresses. `word`: the four bytes
@@ -77,5 +87,10 @@ Bytes icmp(std::uint8_t type, std::uint8_t code, const Bytes& rest);
 Bytes sound_icmp(std::uint8_t type, std::uint8_t code, std::uint32_t word, const Bytes& payload);
 Bytes sound_icmp6(const Ip6& ip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
                   const Bytes& payload);
+// The IP packet in which a VIP tells the sender of `ip` (RFC 1812 4.3.2.3: at most 576 bytes; RFC
+// 4443 2.4 c: 1280).
+Bytes told_by4(const std::string& vip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
+               const Bytes& ip);
+Bytes told_by6(const std::string& vip, std::uint8_t type, std::uint32_t word, const Bytes& ip);
 
 }  // namespace weir::test

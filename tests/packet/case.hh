@@ -23,6 +23,8 @@ struct Expect {
     // Outer source bytes that vary with the flow: compared only above this bit (0: all compared).
     std::size_t entropy_at = 0;   // offset of the outer source address in the frame
     unsigned entropy_prefix = 0;  // bits of it that are fixed
+    // GUE's UDP source port, which varies with the flow in 49152 .. 65535: its offset in the frame.
+    std::size_t port_entropy_at = 0;
 };
 
 inline Expect drop(DropReason reason) {
@@ -70,6 +72,8 @@ Cases answer_cases();
 Cases mss_cases();
 // In their order: what becomes of a fragment depends on those before it.
 Cases fragment_cases();
+Cases tunnel_cases();
+Cases l3dsr_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

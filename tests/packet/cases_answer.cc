@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets that Weir answers with an ICMP error of its own, and those that it must not answer.
-#include <algorithm>
-
 #include "tests/packet/case.hh"
 
 namespace weir::test {
@@ -10,36 +8,19 @@ namespace {
 constexpr DropReason expired = DropReason::ttl_expired, too_big = DropReason::too_big;
 const std::string vip_wan64 = "2001:db8:443::93", vip_wan66 = "2001:db8:443::94";
 
-// The beginning of an IP packet that an answer has inside: 576 and 1280 bytes are its bounds.
-Bytes quoted(const Bytes& ip) {
-    const std::size_t most = ip[0] >> 4 == 4 ? 576 - 28 : 1280 - 48;
-    return Bytes(ip.begin(), ip.begin() + static_cast<std::ptrdiff_t>(std::min(ip.size(), most)));
-}
-
-// The answer of a VIP to the client.
-Bytes icmp4(const std::string& vip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
-            const Bytes& ip) {
-    return Ip4{.source = vip, .destination = Ip4{}.source, .protocol = 1, .tos = 0xc0, .id = 0} /
-           sound_icmp(type, code, word, quoted(ip));
-}
-Bytes icmp6(const std::string& vip, std::uint8_t type, std::uint32_t word, const Bytes& ip) {
-    const Ip6 header{.source = vip, .destination = Ip6{}.source, .next = 58};
-    return header / sound_icmp6(header, type, 0, word, quoted(ip));
-}
-
 Ethernet to_client(std::uint16_t type = 0x0800) {
     return {.destination = net::client_mac, .source = net::wan_mac, .type = type};
 }
 Case told4(const std::string& name, const std::string& vip, const Bytes& ip, DropReason reason,
            std::uint8_t type, std::uint8_t code, std::uint32_t word) {
     return {name, In::wan, to_wan() / ip,
-            answer(In::wan, reason, to_client() / icmp4(vip, type, code, word, ip)),
+            answer(In::wan, reason, to_client() / told_by4(vip, type, code, word, ip)),
             reason == expired ? 13 : 20};
 }
 Case told6(const std::string& name, const std::string& vip, const Bytes& ip, DropReason reason,
            std::uint8_t type, std::uint32_t word) {
     return {name, In::wan, to_wan(0x86dd) / ip,
-            answer(In::wan, reason, to_client(0x86dd) / icmp6(vip, type, word, ip)),
+            answer(In::wan, reason, to_client(0x86dd) / told_by6(vip, type, word, ip)),
             reason == expired ? 13 : 20};
 }
 Case silent(const std::string& name, const Bytes& ip, DropReason reason) {
@@ -93,11 +74,11 @@ Cases expired_cases() {
          tagged(net::tagged_mac, net::client_mac) / from_tagged,
          answer(In::tagged, expired,
                 tagged(net::client_mac, net::tagged_mac) /
-                    icmp4(net::vip_tagged, 11, 0, 0, from_tagged)),
+                    told_by4(net::vip_tagged, 11, 0, 0, from_tagged)),
          13},
         {"TTL 1, Ethernet padding is not quoted", In::wan,
          to_wan() / (last_hop4(1, 0) + filled(6, 0)),
-         answer(In::wan, expired, to_client() / icmp4(v4, 11, 0, 0, last_hop4(1, 0))), 13},
+         answer(In::wan, expired, to_client() / told_by4(v4, 11, 0, 0, last_hop4(1, 0))), 13},
         silent("TTL 1 of a later fragment is not answered",
                Ip4{.destination = v4, .protocol = 17, .ttl = 1, .fragment = 0x0010} / filled(64),
                expired),
@@ -155,7 +136,7 @@ Cases too_big_cases() {
          Ethernet{.destination = net::lan_mac, .source = net::client_mac} / jumbo,
          answer(In::lan, too_big,
                 Ethernet{.destination = net::client_mac, .source = net::lan_mac} /
-                    icmp4(net::vip_tagged, 3, 4, 1500, jumbo)),
+                    told_by4(net::vip_tagged, 3, 4, 1500, jumbo)),
          20},
         silent("too big without DF is not answered", long4(net::vip_wan44, 1481, 0), too_big),
         silent("an ICMP error that does not fit its tunnel is not answered",

@@ -5,6 +5,9 @@ from lib import bench, goals
 from lib.groups import Group, Outcome
 
 
+OTHER_MODES = ["gre", "gue", "l3dsr"]  # they differ from ipip in the rewrite alone: one number of flows
+
+
 class InMemory(Group):
     name = "pipeline"
     about = "the pipeline over packets in memory, and its stages"
@@ -15,6 +18,8 @@ class InMemory(Group):
 
     def run(self, context):
         result = bench.run(context, "pipeline", ["--no-stages"] if context.options.quick else [])
+        others = bench.run(context, "pipeline", ["--no-stages", "--forward", *OTHER_MODES, "--flows", 1000])
+        result["figures"] += others["figures"]
         figures = []
         for entry in bench.select(result, "process", forward="ipip"):
             flows = goals.short(entry["conditions"]["flows"])

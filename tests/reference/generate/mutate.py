@@ -27,7 +27,8 @@ def mutated(rng, frame):
         elif change == 4:
             del frame[at:]
         else:
-            frame[at:at + 2] = struct.pack(">H", rng.choice((0, 1, 19, 20, 40, 0xFF, 0xFFFF, len(frame))))
+            whole = min(len(frame), 0xFFFF)
+            frame[at:at + 2] = struct.pack(">H", rng.choice((0, 1, 19, 20, 40, 0xFF, 0xFFFF, whole)))
     if rng.random() < 0.7:
         mend_checksum(frame)
     return bytes(frame)

@@ -182,6 +182,20 @@ TEST_CASE("weirctl: reload prints the generation, or every error", "[app][weirct
     CHECK(output.error == "w.toml:1:2: first\nw.toml:3:4: second\n");
 }
 
+TEST_CASE("weirctl: backend setup is a shell script", "[app][weirctl]") {
+    Daemon daemon;
+    daemon.canned = R"({"service":"web","backend":"b1","address":"10.0.1.11","forward":"gre",
+        "steps":[{"command":"ip link set weir-gre up","why":"It works."},
+                 {"command":"nft 'add x { y; }'","why":"Why not."}],"notes":["A note."]})";
+    CHECK(daemon.type({"backend", "setup", "web/b1"}).out ==
+          "# web/b1 at 10.0.1.11, forward = \"gre\": on the backend, as root\n"
+          "\n# It works.\nip link set weir-gre up\n"
+          "\n# Why not.\nnft 'add x { y; }'\n"
+          "\n# Note: A note.\n");
+    daemon.canned = R"({"steps":1})";
+    CHECK(daemon.type({"backend", "setup", "web/b1"}).exit == exit_failed);
+}
+
 TEST_CASE("weirctl: filters are for flow list", "[app][weirctl]") {
     Daemon daemon;
     daemon.options.flows = {"web", "web-1", "", 1'000'000};

@@ -72,8 +72,12 @@ inline bool same(const OuterTemplate& a, const OuterTemplate& b) {
 }
 
 inline bool same(const BackendEntry& a, const BackendEntry& b) {
-    return same(a.outer, b.outer) && a.id == b.id && a.next_hop == b.next_hop &&
-           a.service == b.service && a.keeps_flows == b.keeps_flows;
+    const bool redirected = a.rewrite == Rewrite::destination;
+    return a.rewrite == b.rewrite && a.gue_port == b.gue_port &&
+           (redirected ? a.target.address == b.target.address && a.target.dscp == b.target.dscp
+                       : same(a.outer, b.outer)) &&
+           a.id == b.id && a.next_hop == b.next_hop && a.service == b.service &&
+           a.keeps_flows == b.keeps_flows;
 }
 
 inline bool same(const ServiceTable& a, const ServiceTable& b) {

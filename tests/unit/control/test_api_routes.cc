@@ -137,6 +137,40 @@ TEST_CASE("routes: backend verbs set the state", "[control][routes]") {
     CHECK(f.changes[2] == std::tuple("web", "web-1", BackendState::disabled));
 }
 
+TEST_CASE("routes: a backend's set-up is read, never changed", "[control][routes]") {
+    Fixture f;
+    f.actions.config = [] {
+        Config config;
+        ServiceConfig web;
+        web.name = "web";
+        web.key.vip = *parse_ip("203.0.113.10");
+        web.backends = {{"web-1", *parse_ip("10.0.1.11"), 100, BackendState::active}};
+        config.services = {web};
+        return std::make_shared<const Config>(config);
+    };
+    const ApiResponse answer = f.get("/api/v1/backends/web/web-1/setup");
+    CHECK(answer.status == 200);
+    const json body = json::parse(answer.body);
+    CHECK(body.at("service") == "web");
+    CHECK(body.at("backend") == "web-1");
+    CHECK(body.at("address") == "10.0.1.11");
+    CHECK(body.at("forward") == "dsr-l2");
+    CHECK(body.at("steps").at(0).at("command") == "ip addr replace 203.0.113.10/32 dev lo");
+    CHECK(body.at("steps").at(0).at("why").is_string());
+    CHECK(body.at("notes") == json::array());
+    CHECK(f.status("/api/v1/backends/web/nosuch/setup") == 404);
+    CHECK(f.status("/api/v1/backends/nosuch/web-1/setup") == 404);
+    CHECK(f.ask("POST", "/api/v1/backends/web/web-1/setup").status == 405);
+    CHECK(f.changes.empty());
+    std::ifstream file(WEIR_SOURCE_ROOT "/docs/api.md");
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    for (const char* key :
+         {"service", "backend", "address", "forward", "steps", "command", "why", "notes"}) {
+        INFO(key);
+        CHECK(text.find(std::string("`") + key + "`") != std::string::npos);
+    }
+}
+
 TEST_CASE("routes: flow filters are checked before anybody is asked", "[control][routes]") {
     Fixture f;
     const auto status = [&](std::map<std::string, std::string> query) {

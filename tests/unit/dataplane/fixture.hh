@@ -32,13 +32,18 @@ struct World1 {
         for (std::size_t i = 0; i < backends; ++i) {
             BackendEntry entry;
             const auto address = *parse_ip("10.0.0." + std::to_string(11 + i));
-            if (forward == Forward::ipip)
+            if (forward == Forward::ipip || forward == Forward::gue) {
+                entry.rewrite =
+                    forward == Forward::ipip ? Rewrite::ipv4_outer : Rewrite::gue_direct;
+                entry.gue_port = 6080;
                 entry.outer = make_outer_template({*parse_ip("10.0.0.5"), 32}, address,
-                                                  service->key.vip.family);
+                                                  service->key.vip.family, shim_of(entry.rewrite));
+            }
             entry.id = BackendId{static_cast<std::uint32_t>(100 + i)};
             entry.next_hop = NextHopId{static_cast<std::uint32_t>(i)};
             entry.service = service->id;
             entry.keeps_flows = true;
+            entry.settle();
             service->seats.push_back(entry);
             const MacAddress mac{{2, 0, 0, 0, 1, static_cast<std::uint8_t>(11 + i)}};
             tables.next_hops.push_back(make_next_hop(PortId{0}, tables.ports[0], &mac));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -24,6 +25,7 @@ struct Setting {
     bool resolved = true, routed = true;
     Family family = Family::v4, outer_family = Family::v4;
     bool tunnel = false;
+    Rewrite format = Rewrite::ipv4_outer;  // of a tunnel; the first of both stands for ipip
     bool tagged_ingress = false;
     std::uint16_t ip_length = 100, padding = 0, headroom = 128;
     std::uint8_t traffic_class = 0;
@@ -47,10 +49,14 @@ struct Setting {
         backend.next_hop = routed ? NextHopId{1} : invalid_next_hop;
         if (tunnel) {
             const bool four = outer_family == Family::v4;
-            backend.outer =
-                make_outer_template(*parse_prefix(four ? "198.18.64.0/24" : "fd00:1::/96"),
-                                    *parse_ip(four ? "10.0.0.11" : "fd00:5::11"), family);
+            backend.rewrite = format;
+            if (format == Rewrite::ipv4_outer && !four) backend.rewrite = Rewrite::ipv6_outer;
+            backend.gue_port = 6080;
+            backend.outer = make_outer_template(
+                *parse_prefix(four ? "198.18.64.0/24" : "fd00:1::/96"),
+                *parse_ip(four ? "10.0.0.11" : "fd00:5::11"), family, shim_of(format));
         }
+        backend.settle();
         const std::uint16_t offset = tagged_ingress ? 18 : 14;
         const std::size_t length = offset + std::size_t{ip_length} + padding;
         const std::unique_ptr<std::uint8_t[]> memory(new std::uint8_t[headroom + length]);
@@ -77,6 +83,11 @@ struct Setting {
                          std::uint64_t hash, Packet& packet) noexcept {
         return forward(tables, backend, meta, hash, packet);
     }
+    [[nodiscard]] std::uint16_t outer_bytes() const {
+        if (!tunnel) return 0;
+        const std::size_t ip = outer_family == Family::v4 ? 20 : 40;
+        return static_cast<std::uint16_t>(ip + shim_length(shim_of(format)));
+    }
     // The reason for a drop; none: sent.
     [[nodiscard]] std::optional<DropReason> reason() const {
         const Verdict verdict = run().verdict;
@@ -85,6 +96,22 @@ struct Setting {
         return verdict.reason;
     }
 };
+
+// dsr-l2, and every tunnel with either outer header.
+std::vector<Setting> all_formats() {
+    std::vector<Setting> all(1);
+    for (const Rewrite format :
+         {Rewrite::ipv4_outer, Rewrite::gre, Rewrite::gue_direct, Rewrite::gue_header}) {
+        for (const Family outer : {Family::v4, Family::v6}) {
+            Setting setting;
+            setting.tunnel = true;
+            setting.format = format;
+            setting.outer_family = outer;
+            all.push_back(setting);
+        }
+    }
+    return all;
+}
 
 }  // namespace
 
@@ -104,6 +131,8 @@ TEST_CASE("forward: the quick way is the same as step by step", "[dataplane][pro
         setting.family = one_of(Family::v4, Family::v6);
         setting.outer_family = one_of(Family::v4, Family::v6);
         setting.tunnel = random() % 3 != 0;
+        setting.format = one_of(Rewrite::ipv4_outer, Rewrite::ipv4_outer, Rewrite::gre,
+                                Rewrite::gue_direct, Rewrite::gue_header);
         setting.tagged_ingress = random() % 3 == 0;
         setting.ip_length = static_cast<std::uint16_t>(
             round % 2 == 0
@@ -128,18 +157,15 @@ TEST_CASE("forward: the quick way is the same as step by step", "[dataplane][pro
 
 TEST_CASE("forward: what the client sent stays as it was, to the last byte",
           "[dataplane][property]") {
-    for (const int outer : {0, 20, 40}) {
+    for (Setting setting : all_formats()) {
         for (const std::uint16_t vlan : {std::uint16_t{0}, std::uint16_t{7}}) {
             for (const bool tagged_ingress : {false, true}) {
-                Setting setting;
-                setting.tunnel = outer != 0;
-                setting.outer_family = outer == 40 ? Family::v6 : Family::v4;
                 setting.port.vlan = vlan;
                 setting.tagged_ingress = tagged_ingress;
                 const Setting::Result result = setting.run();
                 REQUIRE(result.verdict.action == Action::send);
                 CHECK(result.verdict.port == PortId{1});
-                const std::size_t front = (vlan == 0 ? 14u : 18u) + static_cast<unsigned>(outer);
+                const std::size_t front = (vlan == 0 ? 14u : 18u) + setting.outer_bytes();
                 REQUIRE(result.frame.size() == front + setting.ip_length);
                 const std::size_t at = setting.headroom + (tagged_ingress ? 18u : 14u);
                 for (std::size_t i = 0; i < setting.ip_length; ++i)
@@ -150,26 +176,23 @@ TEST_CASE("forward: what the client sent stays as it was, to the last byte",
 }
 
 TEST_CASE("forward: the MTU is exact, with each outer header, tagged or not", "[dataplane]") {
-    for (const int outer : {0, 20, 40}) {
+    for (Setting setting : all_formats()) {
         for (const std::uint16_t vlan : {std::uint16_t{0}, std::uint16_t{7}}) {
             for (const std::uint16_t mtu :
                  {std::uint16_t{576}, std::uint16_t{1500}, std::uint16_t{9600}}) {
-                Setting setting;
-                setting.tunnel = outer != 0;
-                setting.outer_family = outer == 40 ? Family::v6 : Family::v4;
                 setting.port.vlan = vlan;
                 setting.port.mtu = mtu;
-                setting.ip_length = static_cast<std::uint16_t>(mtu - outer);
+                setting.ip_length = static_cast<std::uint16_t>(mtu - setting.outer_bytes());
                 CHECK_FALSE(setting.reason().has_value());
                 ++setting.ip_length;
                 CHECK(setting.reason() == DropReason::too_big);
             }
         }
+        if (!setting.tunnel) continue;
+        // An IP packet and its outer headers may be longer than 16 bits can say.
+        setting.ip_length = 65535;
+        CHECK(setting.reason() == DropReason::too_big);
     }
-    Setting longest;  // an IP packet and its outer header may be longer than 16 bits can say
-    longest.tunnel = true;
-    longest.ip_length = 65535;
-    CHECK(longest.reason() == DropReason::too_big);
 }
 
 TEST_CASE("forward: the first of several reasons is named", "[dataplane]") {
@@ -186,19 +209,15 @@ TEST_CASE("forward: the first of several reasons is named", "[dataplane]") {
 }
 
 TEST_CASE("forward: the room that a header needs is enough", "[dataplane]") {
-    for (const bool tagged : {false, true}) {
-        Setting setting;
-        setting.tunnel = true;
-        setting.tagged_ingress = tagged;
-        setting.headroom = tagged ? 16 : 20;
-        CHECK_FALSE(setting.reason().has_value());
-        --setting.headroom;
-        CHECK(setting.reason() == DropReason::no_headroom);
-        setting.outer_family = Family::v6;
-        setting.headroom = tagged ? 36 : 40;
-        CHECK_FALSE(setting.reason().has_value());
-        --setting.headroom;
-        CHECK(setting.reason() == DropReason::no_headroom);
+    for (Setting setting : all_formats()) {
+        for (const bool tagged : {false, true}) {
+            if (!setting.tunnel) continue;
+            setting.tagged_ingress = tagged;
+            setting.headroom = static_cast<std::uint16_t>(setting.outer_bytes() - (tagged ? 4 : 0));
+            CHECK_FALSE(setting.reason().has_value());
+            --setting.headroom;
+            CHECK(setting.reason() == DropReason::no_headroom);
+        }
     }
     Setting direct;
     direct.headroom = 0;
@@ -208,4 +227,29 @@ TEST_CASE("forward: the room that a header needs is enough", "[dataplane]") {
     CHECK_FALSE(direct.reason().has_value());
     direct.headroom = 3;
     CHECK(direct.reason() == DropReason::no_headroom);
+}
+
+TEST_CASE("forward: what stands between outer header and packet", "[dataplane]") {
+    Setting setting;
+    setting.tunnel = true;
+    setting.hash = 0xabcd1234;
+    const auto behind_ip = [&](Rewrite format) {
+        setting.format = format;
+        const Bytes frame = setting.run().frame;
+        const auto at = frame.begin() + 14 + (setting.outer_family == Family::v4 ? 20 : 40);
+        return Bytes(at, at + static_cast<int>(shim_length(shim_of(format))));
+    };
+    for (const Family outer : {Family::v4, Family::v6}) {
+        for (const Family inner : {Family::v4, Family::v6}) {
+            setting.outer_family = outer;
+            setting.family = inner;
+            const bool four = inner == Family::v4;
+            CHECK(behind_ip(Rewrite::gre) == (four ? Bytes{0, 0, 8, 0} : Bytes{0, 0, 0x86, 0xdd}));
+            // UDP: port of the flow, 6080, the packet's 100 bytes and its own, no checksum.
+            CHECK(behind_ip(Rewrite::gue_direct) == Bytes{0xea, 0xf3, 0x17, 0xc0, 0, 108, 0, 0});
+            CHECK(behind_ip(Rewrite::gue_header) == Bytes{0xea, 0xf3, 0x17, 0xc0, 0, 112, 0, 0, 0,
+                                                          static_cast<std::uint8_t>(four ? 4 : 41),
+                                                          0, 0});
+        }
+    }
 }

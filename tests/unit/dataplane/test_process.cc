@@ -150,3 +150,23 @@ TEST_CASE("every drop reason has its own name and a sentence", "[dataplane]") {
     CHECK(drop_reasons[static_cast<std::size_t>(DropReason::mbuf_exhausted)].name ==
           "mbuf_exhausted");
 }
+
+TEST_CASE("process: GUE's source port is the flow's own, and flows spread over it",
+          "[dataplane][property]") {
+    World1 world(1, Forward::gue);
+    Worker1 worker(8192);
+    std::set<std::uint16_t> ports;
+    constexpr std::uint16_t flows = 4000;
+    const auto port_of = [&](std::uint16_t flow) {
+        REQUIRE(worker.run(world.tables, client_frame(flow)).action == Action::send);
+        return static_cast<std::uint16_t>(worker.sent.at(34) << 8 | worker.sent.at(35));
+    };
+    for (std::uint16_t flow = 1; flow <= flows; ++flow) {
+        const std::uint16_t port = port_of(flow);
+        REQUIRE(port >= 49152);
+        REQUIRE(port == port_of(flow));
+        ports.insert(port);
+    }
+    // Of 16384 ports, 4000 random choices hit about 3550.
+    CHECK(ports.size() > 3300);
+}
