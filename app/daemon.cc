@@ -129,6 +129,7 @@ Result<void> Daemon::start_engine(const std::vector<std::string>& eal_extra) {
     setup.ports = hardware_->engine_ports(config_);
     setup.lcores = plan_.lcores;
     setup.flow_sizes = flow_sizes(config_);
+    setup.nat_addresses = nat_size(config_, 0).addresses;
     setup.secret = random_hash_secret();
     setup.pool_on = [this](unsigned node) { return hardware_->pools().on(node); };
     setup.control_pool = hardware_->pools().control();

@@ -19,7 +19,7 @@
 
 namespace weir {
 
-enum class Forward : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr };
+enum class Forward : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr, nat, full_nat };
 enum class ServiceProtocol : std::uint8_t { any = 0, tcp = 6, udp = 17 };
 
 // What packets the service owns. Ports in host byte order, first <= last; 0..65535 is "any".
@@ -40,6 +40,8 @@ enum class Rewrite : std::uint8_t {
     gue_direct,   // UDP; the client's packet directly behind it (GUE variant 1)
     gue_header,   // UDP and the header of GUE variant 0
     destination,  // l3dsr: the backend's address and the service's DSCP in the client's IP header
+    nat,          // destination address and port: NatTables says which
+    full_nat,     // and source: the worker's NatTable says which
 };
 
 // What stands between the outer IP header and the client's packet.
@@ -70,8 +72,8 @@ struct alignas(64) BackendEntry {
     std::uint16_t gue_port = 0;   // UDP destination port of GUE, host byte order
     std::uint16_t mss_clamp = 0;  // bytes, of TCP SYNs; 0: none
 
-    // To be called when all else is set: packets of tunnels with a shim, of l3dsr and of services
-    // with mss_clamp need forward_any().
+    // To be called when all else is set: forward() leaves packets of other rewrites than the first
+    // three, and of services with mss_clamp, to forward_any().
     void settle() noexcept {
         if (mss_clamp != 0 || rewrite > Rewrite::ipv6_outer)
             next_hop = NextHopId{index(next_hop) | aside_bit};
@@ -107,6 +109,10 @@ struct ServiceTable {
     std::vector<MaglevMember> members;  // by seat
     std::vector<bool> live;             // by seat
 
+    // Of each of its backends; 0: none.
+    [[nodiscard]] std::uint16_t mss_clamp() const noexcept {
+        return seats.empty() ? std::uint16_t{0} : seats[0].mss_clamp;
+    }
     [[nodiscard]] EndpointId endpoint(std::uint8_t ip_protocol) const noexcept {
         return endpoints[ip_protocol == static_cast<std::uint8_t>(ServiceProtocol::udp) ? 1 : 0];
     }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/balance/ids.hh"
+#include "lib/balance/nat.hh"
 #include "lib/balance/service.hh"
 #include "lib/balance/service_index.hh"
 #include "lib/flow/key.hh"
@@ -66,6 +67,7 @@ struct Tables {
     std::vector<const BackendEntry*> backends;  // by BackendId; nullptr: not configured any more
     std::vector<NextHop> next_hops;             // by NextHopId
     std::vector<PortTable> ports;               // by PortId
+    std::shared_ptr<const NatTables> nat;       // nullptr: no service needs it
 
     // For compile() alone: what the services were made from (the configuration object, and the
     // count of the registry's adoptions), so that it can tell that only health may differ; and the

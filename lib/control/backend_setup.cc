@@ -93,6 +93,42 @@ void add_l3dsr(const Asked& asked, BackendSetup& setup) {
                     asked.service.l3dsr.dscp));
 }
 
+// Weir's own address on the backend's network; none when a gateway lies between.
+const IpPrefix* weir_near(const Asked& asked) {
+    const auto egress = egress_of(asked.config, asked.backend.address);
+    if (!egress || egress->next_hop != asked.backend.address) return nullptr;
+    const PortConfig& port = asked.config.ports[index(egress->port)];
+    const auto own = std::ranges::find_if(port.addresses, [&](const IpPrefix& prefix) {
+        return prefix.contains(asked.backend.address);
+    });
+    return own == port.addresses.end() ? nullptr : &*own;
+}
+
+void add_way_back(const Asked& asked, BackendSetup& setup) {
+    const IpPrefix* weir = weir_near(asked);
+    if (weir == nullptr) {
+        setup.notes.push_back(
+            "Answers must come back through Weir: the routers between lead what this backend sends "
+            "to clients there.");
+        return;
+    }
+    const char* ip = asked.v4_outside() ? "ip" : "ip -6";
+    setup.steps.push_back(
+        {fmt::format("{} route replace default via {} table 100", ip, to_string(weir->address)),
+         "Answers leave through Weir, which writes the VIP into them."});
+    setup.steps.push_back(
+        {fmt::format("{} rule add from {} lookup 100", ip, to_string(asked.backend.address)),
+         "Only for what this address sends; it says so when the rule is there already."});
+}
+
+void add_pool(const Asked& asked, BackendSetup& setup) {
+    if (!asked.service.source_pool) return;
+    setup.notes.push_back(fmt::format(
+        "Nothing to set up: packets come from {} to {}, and answers go there, which the network "
+        "must lead to Weir.",
+        to_string(asked.service.source_pool->first), to_string(asked.service.source_pool->last)));
+}
+
 void add_room(const Asked& asked, BackendSetup& setup) {
     const auto egress = egress_of(asked.config, asked.backend.address);
     if (!egress) return;
@@ -124,7 +160,9 @@ std::optional<BackendSetup> backend_setup(const Config& config, std::string_view
     if (one == of->backends.end()) return std::nullopt;
     const Asked asked{config, *of, *one};
     BackendSetup setup{of->name, one->name, name_of(of->forward), to_string(one->address), {}, {}};
-    add_vip(asked, setup);
+    if (!is_nat(of->forward)) add_vip(asked, setup);
+    if (of->forward == Forward::nat) add_way_back(asked, setup);
+    if (of->forward == Forward::full_nat) add_pool(asked, setup);
     if (is_tunnel(of->forward)) {
         add_tunnel(asked, setup);
         add_room(asked, setup);

@@ -123,9 +123,8 @@ ServiceIndex compile_index(const Config& config, std::span<const SharedTable> ta
     for (const ServiceConfig& service : config.services) {
         const auto check = config.health.find(service.health);
         if (service.health.empty() || check == config.health.end()) continue;
-        const std::uint16_t port = probe_port(service, check->second);
         for (const BackendConfig& backend : service.backends) {
-            probes.push_back({backend.address, port});
+            probes.push_back({backend.address, probe_port(service, backend, check->second)});
         }
     }
     return ServiceIndex::build(services, own, probes);
@@ -164,6 +163,7 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     tables->ports = compile_ports(world);
     tables->next_hops = compile_next_hops(world, tables->ports, registry);
     tables->index = compile_index(config, tables->services);
+    tables->nat = same_basis ? previous->nat : compile_nat(config, registry);
     tables->basis = world.config;
     tables->basis_adoptions = registry.adoptions();
     tables->places = same_basis ? previous->places

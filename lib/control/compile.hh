@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/balance/nat.hh"
 #include "lib/balance/tables.hh"
 #include "lib/control/config.hh"
 #include "lib/control/egress.hh"
@@ -57,12 +58,14 @@ std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
 // family; nullopt when it has none of it. Pure.
 std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop);
 
-// Where probes of `check` connect: the check's port, else the service's when it has a single one; 0
-// when neither says (the configuration check refuses that). Pure.
-std::uint16_t probe_port(const ServiceConfig& service, const HealthConfig& check) noexcept;
+// Where probes of `check` connect: the check's port, else the backend's, else the service's when it
+// has a single one; 0 when none says (the configuration check refuses that). Pure.
+std::uint16_t probe_port(const ServiceConfig& service, const BackendConfig& backend,
+                         const HealthConfig& check) noexcept;
 
 // Every next hop that the configuration needs (neighbours to resolve), each once, sorted. Those of
-// disabled backends are among them: an operator may enable one.
+// disabled backends are among them: an operator may enable one. Where addresses are translated,
+// those towards clients, too: the gateways, and stations whose MAC address the file gives.
 std::vector<Registry::NextHopKey> needed_next_hops(const Config& config);
 
 // `previous` may be null, and was compiled with the same registry. Precondition: *world.config is
@@ -85,6 +88,9 @@ struct Changes {
 // for 10 000 services of 10 backends and five flips 0.5 ms.
 std::unique_ptr<const Tables> compile(const Tables* previous, const World& world,
                                       const Registry& registry, const Changes& changes);
+
+// What Tables::nat holds for this configuration; nullptr without services that need it. Pure.
+std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registry& registry);
 
 // Number of slots of each service in `from` or `to` that lead to another backend, by service name;
 // 0 for those that did not change. Tables of different sizes: slots of `to`, each against the slot

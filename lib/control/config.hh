@@ -93,6 +93,8 @@ struct BackendConfig {
     IpAddress address;
     std::uint32_t weight = 100;  // 0 .. 65535
     BackendState state = BackendState::active;
+    std::uint16_t port =
+        0;  // nat, full-nat: in place of the client's destination port; 0: that one
     bool operator==(const BackendConfig&) const = default;
 };
 
@@ -107,6 +109,12 @@ struct L3dsrConfig {        // forward = "l3dsr"
     bool operator==(const L3dsrConfig&) const = default;
 };
 
+// forward = "full-nat": addresses first .. last, of one family, as packets' sources.
+struct SourcePool {
+    IpAddress first, last;
+    bool operator==(const SourcePool&) const = default;
+};
+
 struct ServiceConfig {
     std::string name;
     ServiceKey key;
@@ -114,9 +122,10 @@ struct ServiceConfig {
     std::uint16_t mss_clamp = 0;  // bytes; 0: none
     GueConfig gue;
     L3dsrConfig l3dsr;
-    std::uint32_t table_size = 0;         // always set after load: a prime
-    std::string health;                   // name of a [health.X]; empty: always up
-    std::vector<BackendConfig> backends;  // file order; seats go by name
+    std::optional<SourcePool> source_pool;  // full-nat
+    std::uint32_t table_size = 0;           // always set after load: a prime
+    std::string health;                     // name of a [health.X]; empty: always up
+    std::vector<BackendConfig> backends;    // file order; seats go by name
     bool operator==(const ServiceConfig&) const = default;
 };
 
@@ -138,6 +147,11 @@ struct Config {
     ApiConfig api;
     std::string path;  // the file as given
 };
+
+// Every address of every service's pool, in PoolOrder, each once.
+std::vector<IpAddress> pool_addresses(const Config& config);
+// How many there may be: each takes 8 MiB and some, shared by the workers.
+inline constexpr std::size_t max_pool_addresses = 256;
 
 struct ConfigError {
     std::string file;

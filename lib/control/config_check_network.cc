@@ -157,13 +157,20 @@ void check_backend_address(const ServiceConfig& service, const ServicePlaces& se
             "backend '{}' is at {}, the own address of port '{}': its packets would come "
             "back",
             backend.name, to_string(address), port->second));
-    } else if (!is_tunnel(service.forward) && service_places.forward_ok && service_places.vip_ok &&
+    } else if (!is_tunnel(service.forward) && !is_nat(service.forward) &&
+               service_places.forward_ok && service_places.vip_ok &&
                address.family != service.key.vip.family) {
         bad(
             fmt::format("backend '{}' has an {} address, but {} cannot change the family of the "
                         "{} VIP: use forward = \"ipip\" or an {} address",
                         backend.name, name_of(address.family), name_of(service.forward),
                         name_of(service.key.vip.family), name_of(service.key.vip.family)));
+    } else if (is_nat(service.forward) && service_places.vip_ok &&
+               address.family != service.key.vip.family) {
+        bad(fmt::format(
+            "backend '{}' has an {} address, and nat between families is not built yet: use "
+            "forward = \"ipip\" or an {} address",
+            backend.name, name_of(address.family), name_of(service.key.vip.family)));
     }
 }
 

@@ -195,6 +195,13 @@ std::vector<std::string> restart_only_differences(const Config& running, const C
                       next.conntrack.entries_per_worker);
     conntrack.append_to(all);
     compare_api(running.api, next.api).append_to(all);
+    // Memory for the bindings of each address is there from the start.
+    if (pool_addresses(running) != pool_addresses(next)) {
+        Differences pool("[[service]]");
+        pool.add("nat.source_pool", list_text(pool_addresses(running)),
+                 list_text(pool_addresses(next)));
+        pool.append_to(all);
+    }
     return all;
 }
 

@@ -24,13 +24,14 @@ struct PortPlaces {
 };
 
 struct BackendPlaces {
-    Place name, address;
+    Place name, address, port;
     bool name_ok = true, address_ok = true;
 };
 
 struct ServicePlaces {
-    Place table, name, vip, port, health, table_size, dscp;
-    bool name_ok = true, vip_ok = true, key_ok = true, forward_ok = true, health_ok = true;
+    Place table, name, vip, port, forward, pool, health, table_size, dscp;
+    bool name_ok = true, vip_ok = true, key_ok = true, forward_ok = true, pool_ok = true,
+         health_ok = true;
     std::vector<BackendPlaces> backends;  // parallel to ServiceConfig::backends
 };
 
@@ -60,6 +61,10 @@ void check_health_references(Draft& draft);
 void check_egress(Draft& draft);
 // A DSCP tells each backend of l3dsr one VIP.
 void check_l3dsr(Draft& draft);
+// `nat` of [[service]].
+void read_nat(TableReader& reader, ServiceConfig& service, ServicePlaces& places);
+// What translation of addresses asks of services, backends and ports.
+void check_nat(Draft& draft);
 // The memory that the file grants holds what the plan needs.
 void check_memory(Draft& draft);
 

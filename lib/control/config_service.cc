@@ -102,17 +102,17 @@ void read_l3dsr(TableReader& parent, ServiceConfig& service, ServicePlaces& plac
 }
 
 void read_forward(TableReader& reader, ServiceConfig& service, ServicePlaces& places) {
-    static constexpr Word<Forward> modes[] = {{"dsr-l2", Forward::dsr_l2}, {"ipip", Forward::ipip},
-                                              {"gre", Forward::gre},       {"gue", Forward::gue},
-                                              {"l3dsr", Forward::l3dsr},   {"nat", std::nullopt},
-                                              {"full-nat", std::nullopt}};
+    static constexpr Word<Forward> modes[] = {
+        {"dsr-l2", Forward::dsr_l2},    {"ipip", Forward::ipip},   {"gre", Forward::gre},
+        {"gue", Forward::gue},          {"l3dsr", Forward::l3dsr}, {"nat", Forward::nat},
+        {"full-nat", Forward::full_nat}};
     reader.require("forward");
     const std::optional<Forward> forward = reader.word("forward", modes);
     places.forward_ok = forward.has_value();
     service.forward = forward.value_or(service.forward);
     read_gue(reader, service, places);
     read_l3dsr(reader, service, places);
-    reader.not_built("nat", "this version forwards by dsr-l2, ipip, gre, gue and l3dsr");
+    read_nat(reader, service, places);
 }
 
 // Between the least that every host takes (RFC 9293 3.7.1) and the most that fits an IPv4 packet.
@@ -162,7 +162,8 @@ void read_backend(TableReader& reader, BackendConfig& backend, BackendPlaces& pl
     backend.weight = reader.integer<std::uint32_t>("weight", 0, max_weight, backend.weight);
     backend.state = reader.word("state", states).value_or(backend.state);
     reader.not_built("group", "leave it out and give the backend a weight");
-    reader.not_built("port", "every mode of this version keeps the client's destination port");
+    backend.port = reader.integer<std::uint16_t>("port", 1, 65535, 0);
+    places.port = reader.place("port");
     reader.not_built("role", "set state = \"disabled\" until the backend is needed");
     reader.finish();
 }
@@ -217,6 +218,7 @@ bool read_service(TableReader& reader, ServiceConfig& service, ServicePlaces& pl
     places.name = reader.place("name");
     places.vip = reader.place("vip");
     places.port = reader.place("port");
+    places.forward = reader.place("forward");
     places.health = reader.place("health");
     return more;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/control/egress.hh"
 
+#include <algorithm>
+
 namespace weir {
 
 std::optional<Egress> egress_of(const Config& config, const IpAddress& destination) {
@@ -14,14 +16,22 @@ std::optional<Egress> egress_of(const Config& config, const IpAddress& destinati
             }
         }
     }
-    if (best) return best;
+    return best ? best : gateway_of(config, destination.family);
+}
+
+std::optional<Egress> gateway_of(const Config& config, Family family) {
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
         for (const IpAddress& gateway : config.ports[i].gateways) {
-            if (gateway.family == destination.family)
-                return Egress{static_cast<PortId>(i), gateway};
+            if (gateway.family == family) return Egress{static_cast<PortId>(i), gateway};
         }
     }
     return std::nullopt;
+}
+
+bool translates(const Config& config) {
+    return std::ranges::any_of(config.services, [](const ServiceConfig& service) {
+        return service.forward == Forward::nat || service.forward == Forward::full_nat;
+    });
 }
 
 }  // namespace weir

@@ -21,4 +21,10 @@ struct Egress {
 // Pure. Cost: one pass over the ports' prefixes.
 std::optional<Egress> egress_of(const Config& config, const IpAddress& destination);
 
+// The second half of that rule: of what is in no network of a port.
+std::optional<Egress> gateway_of(const Config& config, Family family);
+
+// Whether replies come back through Weir, which then needs a way to clients.
+bool translates(const Config& config);
+
 }  // namespace weir

@@ -18,6 +18,10 @@ const char* name_of(Forward forward) noexcept {
             return "gue";
         case Forward::l3dsr:
             return "l3dsr";
+        case Forward::nat:
+            return "nat";
+        case Forward::full_nat:
+            return "full-nat";
     }
     return "dsr-l2";
 }
@@ -34,6 +38,10 @@ Rewrite rewrite_of(const ServiceConfig& service, Family backend) noexcept {
             return service.gue.variant == 0 ? Rewrite::gue_header : Rewrite::gue_direct;
         case Forward::l3dsr:
             return Rewrite::destination;
+        case Forward::nat:
+            return Rewrite::nat;
+        case Forward::full_nat:
+            return Rewrite::full_nat;
     }
     return Rewrite::link;
 }

@@ -15,6 +15,11 @@ namespace weir {
     return forward == Forward::ipip || forward == Forward::gre || forward == Forward::gue;
 }
 
+// Modes that translate addresses, in both directions.
+[[nodiscard]] constexpr bool is_nat(Forward forward) noexcept {
+    return forward == Forward::nat || forward == Forward::full_nat;
+}
+
 // What becomes of packets for a backend whose address is of family `backend`. Pure.
 [[nodiscard]] Rewrite rewrite_of(const ServiceConfig& service, Family backend) noexcept;
 

@@ -78,6 +78,7 @@ json service_config_json(const ServiceConfig& service) {
         backends.push_back({{"name", backend.name},
                             {"address", to_string(backend.address)},
                             {"weight", backend.weight},
+                            {"port", backend.port != 0 ? json(backend.port) : json()},
                             {"state", word(backend_states, backend.state)}});
     }
     json result = {{"name", service.name},
@@ -92,6 +93,10 @@ json service_config_json(const ServiceConfig& service) {
     if (service.forward == Forward::gue)
         result["gue"] = {{"port", service.gue.port}, {"variant", service.gue.variant}};
     if (service.forward == Forward::l3dsr) result["l3dsr"] = {{"dscp", service.l3dsr.dscp}};
+    if (service.source_pool) {
+        result["nat"]["source_pool"] = fmt::format("{}-{}", to_string(service.source_pool->first),
+                                                   to_string(service.source_pool->last));
+    }
     return result;
 }
 

@@ -276,7 +276,7 @@ constexpr auto metrics = std::to_array<Metric>({
     {{"weir_tables_published_total", counter, "Tables given to the workers so far, for whatever cause.", ""}, instance_figure<&V::tables_version>},
 
     {{"weir_received_packets_total", counter, "Packets taken from ports. At rest: sent + punted + dropped.", ""}, instance_figure<&V::received>},
-    {{"weir_sent_packets_total", counter, "Received packets that were sent on to backends.", ""}, instance_figure<&V::sent>},
+    {{"weir_sent_packets_total", counter, "Received packets that were sent on, to backends or as replies to clients.", ""}, instance_figure<&V::sent>},
     {{"weir_punted_packets_total", counter, "Received packets given to the kernel, by class.", "class"}, punted},
     {{"weir_injected_packets_total", counter, "Packets sent that were not received: for the kernel, health probes included, and ICMP errors of our own.", ""}, instance_figure<&V::injected>},
     {{"weir_dropped_packets_total", counter, "Received packets dropped, by reason.", "reason"}, dropped},

@@ -225,6 +225,11 @@ FlowSizes flow_sizes(const Config& config) {
     return {config.conntrack.entries_per_worker, wide, ranges};
 }
 
+NatTable::Size nat_size(const Config& config, std::uint32_t worker) {
+    return {static_cast<std::uint32_t>(pool_addresses(config).size()), worker,
+            static_cast<std::uint32_t>(config.system.worker_lcores.size())};
+}
+
 Plan make_plan(const Config& config) {
     Plan plan;
     plan.mode = config.system.memory.mode;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/control/config.hh"
+#include "lib/flow/nat_table.hh"
 #include "lib/flow/table.hh"
 
 namespace weir {
@@ -61,6 +62,8 @@ Plan make_plan(const Config& config);
 // What each worker's connection table takes: [conntrack] entries_per_worker for IPv4, and as many
 // for IPv6 and for services of several ports where the configuration has any, else a reserve.
 FlowSizes flow_sizes(const Config& config);
+// The bindings of a worker for full-nat; no addresses: none.
+NatTable::Size nat_size(const Config& config, std::uint32_t worker);
 std::string to_string(const Plan& plan);  // several lines, for --check and the log
 
 inline constexpr unsigned handover_ring_slots = 2048;  // RX or worker -> worker, per pair

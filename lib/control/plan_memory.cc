@@ -67,6 +67,13 @@ void plan_process_memory(const Config& config, Plan& plan) {
     add(fmt::format("connection tables: {} x {} IPv4, {} IPv6 and {} port range flows", workers,
                     sizes.narrow, sizes.wide, sizes.ranges),
         workers * round_up(FlowTable::footprint(sizes), huge_page));
+    const std::size_t pool = pool_addresses(config).size();
+    if (pool != 0) {
+        const NatTable::Size bindings = nat_size(config, 0);
+        add(fmt::format("bindings of full-nat: {} x {} of {} pool addresses", workers,
+                        bindings.bindings(), pool),
+            workers * round_up(NatTable::footprint(bindings), huge_page));
+    }
     add("counters of the workers",
         workers * round_up(loop_bytes + sizeof(WorkerTraffic), huge_page));
     const std::uint64_t services = services_bytes(config);

@@ -15,7 +15,7 @@ std::vector<ProbeTask> probe_tasks(const Config& config) {
                            backend.name,
                            check->second,
                            backend.address,
-                           probe_port(service, check->second),
+                           probe_port(service, backend, check->second),
                            {},
                            {}};
             if (const auto egress = egress_of(config, backend.address)) {

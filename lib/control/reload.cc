@@ -32,6 +32,9 @@ std::vector<IpAddress> vips_of(const Config& config) {
     for (const auto& service : config.services) {
         if (seen.insert(service.key.vip).second) vips.push_back(service.key.vip);
     }
+    for (const IpAddress& address : pool_addresses(config)) {
+        if (seen.insert(address).second) vips.push_back(address);
+    }
     return vips;
 }
 

@@ -17,6 +17,19 @@ std::optional<IpPrefix> tunnel_source(const PortConfig& port, const IpAddress& n
     return IpPrefix{*own, static_cast<std::uint8_t>(own->bits())};
 }
 
+// Translated replies leave through Weir.
+void add_hops_to_clients(const Config& config, std::vector<Registry::NextHopKey>& hops) {
+    if (!translates(config)) return;
+    for (const Family family : {Family::v4, Family::v6}) {
+        if (const auto gateway = gateway_of(config, family))
+            hops.push_back({gateway->port, gateway->next_hop});
+    }
+    for (std::size_t i = 0; i < config.ports.size(); ++i) {
+        for (const StaticNeighbor& neighbor : config.ports[i].neighbors)
+            hops.push_back({static_cast<PortId>(i), neighbor.address});
+    }
+}
+
 }  // namespace
 
 std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop) {
@@ -33,8 +46,10 @@ std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAdd
     return best->address;
 }
 
-std::uint16_t probe_port(const ServiceConfig& service, const HealthConfig& check) noexcept {
+std::uint16_t probe_port(const ServiceConfig& service, const BackendConfig& backend,
+                         const HealthConfig& check) noexcept {
     if (check.port != 0) return check.port;
+    if (backend.port != 0) return backend.port;
     return service.key.first_port == service.key.last_port ? service.key.first_port : 0;
 }
 
@@ -43,7 +58,7 @@ std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
     const std::optional<Egress> egress = egress_of(config, backend.address);
     if (!egress) return std::nullopt;
     Way way{{egress->port, egress->next_hop}, rewrite_of(service, backend.address.family), {}};
-    if (way.rewrite == Rewrite::destination) return way;
+    if (way.rewrite >= Rewrite::destination) return way;
     if (way.rewrite == Rewrite::link) {
         if (egress->next_hop != backend.address) return std::nullopt;
         return way;
@@ -64,6 +79,7 @@ std::vector<Registry::NextHopKey> needed_next_hops(const Config& config) {
             }
         }
     }
+    add_hops_to_clients(config, hops);
     std::ranges::sort(hops);
     hops.erase(std::unique(hops.begin(), hops.end()), hops.end());
     return hops;

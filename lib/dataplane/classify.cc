@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "lib/dataplane/embedded_flow.hh"
+#include "lib/dataplane/fragments.hh"
+#include "lib/dataplane/nat.hh"
 #include "lib/flow/key.hh"
 #include "lib/wire/headers.hh"
 #include "lib/wire/icmp.hh"
@@ -204,6 +206,86 @@ void take_ports(Parsed& parsed, const FragmentPorts& ports) noexcept {
     parsed.tcp_flags = ports.protocol == proto_tcp ? tcp_ack : std::uint8_t{0};
 }
 
+void set_reply(const Tables& tables, const NatReply& reply, Classified& result) noexcept {
+    result.service = tables.services[reply.service].get();
+    result.place = reply.service;
+    result.is_reply = true;
+    result.about = reply.client;
+}
+
+// A fragment has no ports, so only its addresses tell.
+[[nodiscard]] bool may_be_reply(const Tables& tables, const Packet& packet,
+                                const Parsed& parsed) noexcept {
+    const FlowKey key = flow_key(packet.data, parsed);
+    return tables.nat->pool_place(key.destination_address()).has_value() ||
+           tables.nat->is_backend(key.source_address());
+}
+
+// An ICMP error from the backends' side: about a client's packet, as it was translated. False: it
+// is about no such packet, or none that can be told.
+[[nodiscard]] bool classify_reply_error(const Tables& tables, const Packet& packet,
+                                        Classified& result) noexcept {
+    if (result.parsed.l4 != L4Status::other) return false;
+    const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, result.parsed);
+    if (message.kind != IcmpMessage::Kind::error || !message.about_destination ||
+        message.embedded.status != EmbeddedPacket::Status::flow)
+        return false;
+    // As a reply to that packet would have it.
+    const FlowWords words = words_about(packet.data, result.parsed, message);
+    result.pool_end = find_pool_end(tables, words);
+    const NatReply reply = result.pool_end ? NatReply{} : find_reply(tables, words);
+    if (!result.pool_end && !reply) return false;
+    const Objection objection = object_to(packet, result.parsed, message, false);
+    if (objection.any) {
+        result.pool_end.reset();
+        result.verdict = Verdict::dropped(objection.reason);
+        return true;
+    }
+    result.is_icmp_error = true;
+    if (reply) set_reply(tables, reply, result);
+    return true;
+}
+
+// TCP or UDP to an address of the pool: only the worker knows whether a flow is behind it.
+void classify_pool(const Packet& packet, const PoolEnd& end, Classified& result) noexcept {
+    const Objection objection = object_to(result.parsed, flow_key(packet.data, result.parsed));
+    if (objection.any)
+        result.verdict = Verdict::dropped(objection.reason);
+    else
+        result.pool_end = end;
+}
+
+// What is for somebody else may be a backend's reply to a client. False: it is none.
+[[nodiscard]] bool classify_reply(const Tables& tables, const Packet& packet, bool group_frame,
+                                  Classified& result) noexcept {
+    const Parsed& parsed = result.parsed;
+    if (tables.nat == nullptr || group_frame) return false;
+    if (parsed.protocol == proto_icmp || parsed.protocol == proto_icmp6)
+        return classify_reply_error(tables, packet, result);
+    if (parsed.l4 == L4Status::fragment) {
+        result.is_fragment = may_have_ports(parsed) && may_be_reply(tables, packet, parsed);
+        return result.is_fragment;
+    }
+    if (parsed.protocol != proto_tcp && parsed.protocol != proto_udp) return false;
+    const FlowWords words = flow_words(packet.data, parsed);
+    if (const auto end = find_pool_end(tables, words)) {
+        classify_pool(packet, *end, result);
+        return true;
+    }
+    if (parsed.l4 != L4Status::ok) return false;
+    const NatReply reply = find_reply(tables, words);
+    if (!reply) return false;
+    FlowKey key;
+    reply.client.store(key);
+    const Objection objection = object_to(parsed, key);
+    if (objection.any) {
+        result.verdict = Verdict::dropped(objection.reason);
+        return true;
+    }
+    set_reply(tables, reply, result);
+    return true;
+}
+
 }  // namespace
 
 Classified classify(const Tables& tables, const Packet& packet,
@@ -240,8 +322,10 @@ Classified classify(const Tables& tables, const Packet& packet,
     const ServiceMatch match =
         tables.index.find(key.destination_address(), parsed.protocol, key.destination_port);
     if (match.role == AddressRole::vip) {
+        result.is_for_vip = true;
         classify_vip(tables, packet, key, match, group_frame, result);
-    } else {
+    } else if (match.role == AddressRole::own ||
+               !classify_reply(tables, packet, group_frame, result)) {
         result.verdict =
             to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/forward.hh"
 
+#include "lib/dataplane/nat.hh"
 #include "lib/dataplane/rewritten_headers.hh"
-#include "lib/wire/mss.hh"
-#include "lib/wire/parse.hh"
+#include "lib/dataplane/syn_mss.hh"
 #include "lib/wire/redirect.hh"
 #include "lib/wire/shim.hh"
 
@@ -24,17 +24,6 @@ void write_link_header(std::uint8_t* out, const NextHop& hop, std::uint16_t vlan
     auto& tag = *reinterpret_cast<VlanTag*>(out + ethernet_length);
     tag.control = be16::from_host(vlan);
     tag.ether_type = ether_type;
-}
-
-// Where the TCP header lies, only parse() knows: there may be options and extension headers.
-[[gnu::noinline]] void clamp_syn(const Tables& tables, std::uint16_t most,
-                                 Packet& packet) noexcept {
-    const std::span<std::uint8_t> frame{packet.data, packet.contiguous};
-    const Parsed parsed =
-        parse(frame, packet.length,
-              {.vlan = tables.ports[index(packet.port)].vlan, .ip_checksum = NicChecksum::good});
-    if (parsed.l3 == L3Status::ip && parsed.l4 == L4Status::ok && parsed.protocol == proto_tcp)
-        clamp_mss(frame.subspan(parsed.l4_offset), most);
 }
 
 // Outer header and shim at `out`; answers the outer family.
@@ -71,6 +60,7 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
         rewrite_destination(headers_of(tables, meta, packet), backend.target);
     if (packet.length - meta.l3_offset > port.mtu)  // padding
         packet.length = std::uint32_t{meta.l3_offset} + meta.ip_length;
+    if (backend.rewrite == Rewrite::nat) translate_request(tables, backend.id, meta, packet);
     packet.data -= front;
     Family family = meta.family;
     if (outer == 0) {
@@ -91,6 +81,13 @@ std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) 
     const std::uint32_t mtu = tables.ports[index(hop.port)].mtu;
     const std::uint32_t outer = outer_length(backend);
     return mtu > outer ? mtu - outer : 0;
+}
+
+Verdict forward_link(const Tables& tables, NextHopId next_hop, const PacketMeta& meta,
+                     Packet& packet) noexcept {
+    BackendEntry way;
+    way.next_hop = next_hop;
+    return forward_any(tables, way, meta, 0, packet);
 }
 
 }  // namespace weir

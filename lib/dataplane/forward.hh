@@ -16,16 +16,21 @@ namespace weir {
 
 // Writes the Ethernet header (and tag) of the egress port, and for tunnels the outer IP header and
 // what stands behind it, in front of the client's IP packet, which stays as it is to the last byte;
-// l3dsr rewrites its destination address and DSCP. Tunnels trim Ethernet padding first, others only
-// where the frame would be longer than the egress MTU with it. `flow_hash` varies the outer source
-// address where the port has a tunnel_source, and GUE's source port. Of a service with mss_clamp
-// the MSS of a SYN is lowered. Sets the packet's data and length. Drops: no_route, no_neighbor,
-// too_big, no_headroom; the packet is then unchanged. Precondition: `meta` was read from this
-// frame, so its EtherType lies in front of its IP header; and it is of the family that the
-// backend's template was made for.
+// l3dsr rewrites its destination address and DSCP, nat its destination and the TTL. Tunnels trim
+// Ethernet padding first, others only where the frame would be longer than the egress MTU with it.
+// `flow_hash` varies the outer source address where the port has a tunnel_source, and GUE's source
+// port. Of a service with mss_clamp the MSS of a SYN is lowered. Sets the packet's data and length.
+// Drops: no_route, no_neighbor, too_big, no_headroom; the packet is then unchanged. Precondition:
+// `meta` was read from this frame, so its EtherType lies in front of its IP header; and it is of
+// the family that the backend's template was made for.
 [[nodiscard]] inline Verdict forward(const Tables& tables, const BackendEntry& backend,
                                      const PacketMeta& meta, std::uint64_t flow_hash,
                                      Packet& packet) noexcept;
+// The same; what is not plain `other()` answers for.
+template <typename Other>
+[[nodiscard]] Verdict forward(const Tables& tables, const BackendEntry& backend,
+                              const PacketMeta& meta, std::uint64_t flow_hash, Packet& packet,
+                              Other&& other) noexcept;
 
 // The same, step by step, for any packet. forward() answers by itself for those of dsr-l2 and ipip
 // that go untagged and asks this one about the others; a test holds them against each other.
@@ -37,6 +42,10 @@ namespace weir {
 // when there is no way.
 [[nodiscard]] std::uint32_t longest_packet(const Tables& tables,
                                            const BackendEntry& backend) noexcept;
+
+// As for a dsr-l2 backend behind this next hop, which is one of the tables'.
+[[nodiscard]] Verdict forward_link(const Tables& tables, NextHopId next_hop, const PacketMeta& meta,
+                                   Packet& packet) noexcept;
 
 namespace plain {
 
@@ -81,8 +90,10 @@ template <typename Outer>
 
 }  // namespace plain
 
-inline Verdict forward(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
-                       std::uint64_t flow_hash, Packet& packet) noexcept {
+template <typename Other>
+[[gnu::always_inline]] inline Verdict forward(const Tables& tables, const BackendEntry& backend,
+                                              const PacketMeta& meta, std::uint64_t flow_hash,
+                                              Packet& packet, Other&& other) noexcept {
     static_assert(offsetof(NextHop, destination) == 0 && offsetof(NextHop, source) == 6);
     if (backend.is_plain()) [[likely]] {
         const NextHop& hop = tables.next_hops[index(backend.next_hop)];
@@ -98,7 +109,13 @@ inline Verdict forward(const Tables& tables, const BackendEntry& backend, const 
         if (sent) [[likely]]
             return Verdict::sent(hop.port);
     }
-    return forward_any(tables, backend, meta, flow_hash, packet);
+    return other();
+}
+
+inline Verdict forward(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
+                       std::uint64_t flow_hash, Packet& packet) noexcept {
+    return forward(tables, backend, meta, flow_hash, packet,
+                   [&] { return forward_any(tables, backend, meta, flow_hash, packet); });
 }
 
 }  // namespace weir

@@ -12,12 +12,13 @@
 namespace weir {
 
 Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic, Lanes lanes,
-                   const WorkerPlace& place) noexcept
+                   const WorkerPlace& place, NatTable* nat) noexcept
     : flows_(flows),
       counters_(counters),
       traffic_(traffic),
       lanes_(lanes == Lanes::where_available && lanes::available()),
       place_(place),
+      nat_(nat),
       fragments_(place.secret) {}
 
 // Plain packets of a service with one port are most of them; receive_odd() decides about the
@@ -62,8 +63,21 @@ template <std::uint32_t at>
     verdict = classified.verdict;
     if (classified.is_fragment)
         return receive_fragment(tables, packet, classified.parsed, i, verdict, now);
+    return receive_classified(tables, classified, packet, i, verdict, now);
+}
+
+// What is no client's packet is decided at once.
+bool Pipeline::receive_classified(const Tables& tables, const Classified& classified,
+                                  Packet& packet, std::size_t i, Verdict& verdict,
+                                  Tick now) noexcept {
+    if (classified.is_reply || classified.pool_end) {
+        verdict = serve_from_backend(tables, classified, packet, now);
+        return false;
+    }
     if (classified.service == nullptr) {
-        if (verdict.action == Action::drop && verdict.reason == DropReason::ttl_expired)
+        const bool expired =
+            verdict.action == Action::drop && verdict.reason == DropReason::ttl_expired;
+        if (expired && classified.is_for_vip)
             verdict = refuse_expired(tables, classified.parsed, packet, now);
         return false;
     }
@@ -90,7 +104,7 @@ void Pipeline::set_flow(const Packet& packet, const Classified& classified,
 
 // The datagram's first fragment says which flow it is of: this one may be that, or come after it,
 // or has to wait.
-bool Pipeline::receive_fragment(const Tables& tables, const Packet& packet, const Parsed& parsed,
+bool Pipeline::receive_fragment(const Tables& tables, Packet& packet, const Parsed& parsed,
                                 std::size_t i, Verdict& verdict, Tick now) noexcept {
     if (!may_have_ports(parsed)) {
         verdict = Verdict::dropped(DropReason::unknown_port);
@@ -101,27 +115,27 @@ bool Pipeline::receive_fragment(const Tables& tables, const Packet& packet, cons
     const FragmentTable::Answer answer =
         fragments_.admit(fragment_of(packet.data, parsed, own ? &*own : nullptr), now);
     fragment_ports_[i] = answer.ports;
-    if (answer.what == FragmentTable::What::pass) return receive_known(tables, packet, i, verdict);
+    if (answer.what == FragmentTable::What::pass)
+        return receive_known(tables, packet, i, verdict, now);
     verdict = answer.what == FragmentTable::What::wait ? Verdict::held(answer.slot)
                                                        : Verdict::dropped(reason_of(answer.what));
     return false;
 }
 
-bool Pipeline::receive_known(const Tables& tables, const Packet& packet, std::size_t i,
-                             Verdict& verdict) noexcept {
+bool Pipeline::receive_known(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
+                             Tick now) noexcept {
     const Classified classified = classify(tables, packet, &fragment_ports_[i]);
     verdict = classified.verdict;
-    if (classified.service == nullptr) return false;
-    if (place_.workers > 1) {
+    const bool is_flow = classified.service != nullptr || classified.pool_end;
+    if (is_flow && place_.workers > 1) {
         const FlowWords words = flow_words(packet.data, meta_of(classified.parsed));
-        const std::uint32_t owner = owner_of(flow_hash(words, place_.secret), place_.workers);
+        const std::uint32_t owner = steer_translated(tables, words, place_.workers, place_.secret);
         if (owner != place_.worker) {
             verdict = Verdict::handed_over(static_cast<std::uint8_t>(owner));
             return false;
         }
     }
-    set_flow(packet, classified, i);
-    return true;
+    return receive_classified(tables, classified, packet, i, verdict, now);
 }
 
 void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
@@ -147,7 +161,7 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
     BurstMask flows = 0;
     for (std::size_t i = 0; i < packets.size(); ++i) {
         fragment_ports_[i] = ports[i];
-        flows |= receive_known(tables, packets[i], i, verdicts[i]) ? bit(i) : 0;
+        flows |= receive_known(tables, packets[i], i, verdicts[i], now) ? bit(i) : 0;
     }
     serve_all(tables, flows, {}, packets, verdicts, now);
 }
@@ -211,7 +225,8 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
         backend = choice.backend;
     }
     const Verdict verdict =
-        forward(common.tables, *backend, burst_.meta(i), burst_.name(i).hash(), packet);
+        forward(common.tables, *backend, burst_.meta(i), burst_.name(i).hash(), packet,
+                [&] { return forward_slowly(common, i, *backend, packet); });
     if (!verdict.is_sent()) [[unlikely]]
         return refuse(common, i, *backend, packet, verdict);
     count(i, backend->id, run);
@@ -281,6 +296,13 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
         burst_.chosen[i] = by_slot(tables, i, packets[i]);
     }
+}
+
+[[gnu::noinline]] Verdict Pipeline::forward_slowly(const Common& common, std::size_t i,
+                                                   const BackendEntry& backend,
+                                                   Packet& packet) noexcept {
+    if (backend.rewrite == Rewrite::full_nat) return forward_full_nat(common, i, backend, packet);
+    return forward_any(common.tables, backend, burst_.meta(i), burst_.name(i).hash(), packet);
 }
 
 // For a flow that is new, expired or reopened, or whose backend went away. Only what becomes of

@@ -10,6 +10,8 @@
 //
 // ICMP errors about a flow follow it to its backend, but neither begin nor refresh a flow
 // (process_icmp.cc).
+//
+// Replies of nat backends are decided as they come (process_nat.cc).
 #pragma once
 
 #include <array>
@@ -28,6 +30,7 @@
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/deadlines.hh"
 #include "lib/flow/fragment_table.hh"
+#include "lib/flow/nat_table.hh"
 #include "lib/flow/table.hh"
 
 namespace weir {
@@ -52,9 +55,11 @@ class Pipeline {
 public:
     // Whether the stages of lanes.hh are used: where they can be, or never.
     enum class Lanes : std::uint8_t { where_available, never };
-    // All three must outlive the pipeline.
+    // All must outlive the pipeline. `nat`: this worker's bindings; nullptr: no full-nat service
+    // has a pool.
     Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic,
-             Lanes lanes = Lanes::where_available, const WorkerPlace& place = {}) noexcept;
+             Lanes lanes = Lanes::where_available, const WorkerPlace& place = {},
+             NatTable* nat = nullptr) noexcept;
 
     // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send and
     // Action::answer in place. Reads and writes the first line of each, and the line before it: who
@@ -109,11 +114,14 @@ private:
                         Tick now) noexcept;
     bool receive_odd(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
                      Tick now) noexcept;
-    bool receive_fragment(const Tables& tables, const Packet& packet, const Parsed& parsed,
-                          std::size_t i, Verdict& verdict, Tick now) noexcept;
+    // What classify() says, but for fragments.
+    bool receive_classified(const Tables& tables, const Classified& classified, Packet& packet,
+                            std::size_t i, Verdict& verdict, Tick now) noexcept;
+    bool receive_fragment(const Tables& tables, Packet& packet, const Parsed& parsed, std::size_t i,
+                          Verdict& verdict, Tick now) noexcept;
     // Of a fragment whose datagram has fragment_ports_[i].
-    bool receive_known(const Tables& tables, const Packet& packet, std::size_t i,
-                       Verdict& verdict) noexcept;
+    bool receive_known(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
+                       Tick now) noexcept;
     // Of a packet for `classified.service`.
     void set_flow(const Packet& packet, const Classified& classified, std::size_t i) noexcept;
     // 2. and 3. for all `flows` of the burst.
@@ -131,6 +139,41 @@ private:
     // Who has the flow by its entry; nullptr: nobody.
     const BackendEntry* holder(const Tables& tables, const FlowName& name, ServiceId service,
                                Tick now) const noexcept;
+    // Towards `backend`, in the way of its service.
+    Verdict forward_icmp_error(const Tables& tables, const Classified& classified,
+                               const BackendEntry& backend, std::uint64_t flow_hash,
+                               Packet& packet) const noexcept;
+    // A packet of a nat backend, or about a packet to one, for a client or the pool.
+    Verdict serve_from_backend(const Tables& tables, const Classified& classified, Packet& packet,
+                               Tick now) noexcept;
+    // An ICMP error about a request as it was translated.
+    Verdict serve_icmp_error_from_backend(const Tables& tables, const Classified& classified,
+                                          Packet& packet) const noexcept;
+    // A flow whose packets leave from the pool; without binding: none.
+    struct PoolFlow {
+        NatBinding* binding = nullptr;
+        const ServiceTable* service = nullptr;
+    };
+    // The flow that packets to `end` are of, when they come from its backend.
+    PoolFlow pool_flow(const Tables& tables, const PoolEnd& end, std::uint8_t protocol,
+                       const PacketEnd& from) const noexcept;
+    // A nat backend's reply: its flow lives on, and the client gets it from the VIP.
+    Verdict serve_reply(const Tables& tables, const Classified& classified, Packet& packet,
+                        Tick now) noexcept;
+    // A reply to an address of the pool: what its binding says.
+    Verdict serve_pool_reply(const Tables& tables, const Classified& classified, Packet& packet,
+                             Tick now) noexcept;
+    // The entry of the client's flow lives on, if it names the backend that sent from there.
+    void refresh(const Tables& tables, const ServiceTable& service, const FlowKey& client,
+                 std::uint8_t tcp_flags, const PacketEnd& from, Tick now) noexcept;
+    // What forward() leaves, and full-nat.
+    Verdict forward_slowly(const Common& common, std::size_t i, const BackendEntry& backend,
+                           Packet& packet) noexcept;
+    Verdict forward_full_nat(const Common& common, std::size_t i, const BackendEntry& backend,
+                             Packet& packet) noexcept;
+    // The flow's binding, made when there is none; nullptr: no port is free.
+    NatBinding* bind(const Common& common, std::size_t i, const BackendEntry& backend,
+                     const FlowKey& client) noexcept;
     // For the packets of `flows`, a group: 2. where their entries lie, then 3. backend and bytes.
     // `plain`: those of lanes::receive().
     void serve_group(const Common& common, BurstMask flows, const lanes::Received& plain,
@@ -181,6 +224,7 @@ private:
     BurstMask settled_ = 0, chosen_ = 0, inserted_ = 0;
     bool moved_ = false;
     const WorkerPlace place_;
+    NatTable* const nat_;
     FragmentTable fragments_;
     std::array<FragmentPorts, max_burst> fragment_ports_{};
     TokenBucket untracked_icmp_{untracked_icmp_limit};

@@ -36,13 +36,12 @@ const BackendEntry* Pipeline::holder(const Tables& tables, const FlowName& name,
         if (seat == no_seat) return Verdict::dropped(DropReason::no_backend);
         backend = &service.seats[seat];
     }
-    const PacketMeta meta = meta_of(classified.parsed);
-    const Verdict verdict = forward(tables, *backend, meta, name.hash(), packet);
+    const Verdict verdict = forward_icmp_error(tables, classified, *backend, name.hash(), packet);
     if (!verdict.is_sent()) return verdict;
     for (TrafficCounters* const traffic :
          {&traffic_.services[index(service.id)], &traffic_.backends[index(backend->id)]}) {
         traffic->packets.add(1);
-        traffic->bytes.add(meta.ip_length);
+        traffic->bytes.add(classified.parsed.ip_length);
     }
     return verdict;
 }

@@ -3,9 +3,17 @@
 
 #include "lib/dataplane/embedded_flow.hh"
 #include "lib/dataplane/lanes.hh"
+#include "lib/dataplane/nat.hh"
 #include "lib/wire/icmp.hh"
 
 namespace weir {
+
+std::uint32_t steer_translated(const Tables& tables, const FlowWords& words, std::uint32_t workers,
+                               const HashSecret& secret) noexcept {
+    if (const auto end = find_pool_end(tables, words)) return nat_port_owner(end->port, workers);
+    const NatReply reply = find_reply(tables, words);
+    return owner_of(flow_hash(reply ? reply.client : words, secret), workers);
+}
 
 std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint32_t workers,
                            const HashSecret& secret) noexcept {
@@ -15,13 +23,15 @@ std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint
               {.vlan = tables.ports[index(packet.port)].vlan, .ip_checksum = NicChecksum::good});
     if (parsed.l3 != L3Status::ip) return 0;
     FlowWords words = flow_words(packet.data, parsed);
+    if (parsed.l4 == L4Status::ok) return steer_translated(tables, words, workers, secret);
     // Fragments of IPv6 may name different protocols: only the first one has all headers.
     if (parsed.l4 == L4Status::fragment)
         words.rest = std::uint64_t{static_cast<std::uint8_t>(parsed.family)} << 40;
     if (parsed.l4 == L4Status::other) {
         const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, parsed);
         if (message.embedded.status == EmbeddedPacket::Status::flow && message.about_destination)
-            words = words_about(packet.data, parsed, message);
+            return steer_translated(tables, words_about(packet.data, parsed, message), workers,
+                                    secret);
     }
     return owner_of(flow_hash(words, secret), workers);
 }
@@ -29,10 +39,11 @@ std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint
 BurstSteering::BurstSteering(std::uint32_t workers, const HashSecret& secret) noexcept
     : workers_(workers), secret_(secret), lanes_(lanes::available()) {}
 
-BurstMask BurstSteering::quick(std::span<const std::uint8_t* const> frames, std::uint32_t shortest,
-                               std::uint16_t vlan,
+BurstMask BurstSteering::quick(const Tables& tables, std::span<const std::uint8_t* const> frames,
+                               std::uint32_t shortest, PortId port,
                                std::span<std::uint32_t, max_burst> owners) const noexcept {
-    if (!lanes_ || vlan != 0 || shortest < lanes::steer_bytes) return 0;
+    const bool tagged = tables.ports[index(port)].vlan != 0;
+    if (!lanes_ || tagged || tables.nat != nullptr || shortest < lanes::steer_bytes) return 0;
     return lanes::steer(frames, workers_, secret_, owners);
 }
 

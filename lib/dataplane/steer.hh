@@ -38,18 +38,23 @@ namespace steering {
 // What steer() answers, by parse() alone: for what read_key() leaves, and its slow twin in tests.
 [[nodiscard]] std::uint32_t steer_parsed(const Tables& tables, const Packet& packet,
                                          std::uint32_t workers, const HashSecret& secret) noexcept;
+// The owner of TCP or UDP by its key, where there may be nat services.
+[[nodiscard]] std::uint32_t steer_translated(const Tables& tables, const FlowWords& words,
+                                             std::uint32_t workers,
+                                             const HashSecret& secret) noexcept;
 
-// Owner of a packet, 0 .. workers-1. TCP and UDP: of the flow; ICMP errors: of the flow that they
-// are about; other IP: of the address pair and protocol; fragments: of the address pair, whose
-// worker learns the flow from the first of them and hands them over; what is not IP or broken:
-// worker 0. Of the tables, plain packets need no more than the VLAN of their port. Cost: a look at
-// the headers and a hash.
+// Owner of a packet, 0 .. workers-1. TCP and UDP: of the flow; replies of nat backends and ICMP
+// errors: of the flow that they belong to; other IP: of the address pair and protocol; fragments:
+// of the address pair, whose worker learns the flow from the first of them and hands them over;
+// what is not IP or broken: worker 0. Of the tables, plain packets need no more than the VLAN of
+// their port, unless there are nat services. Cost: a look at the headers and a hash.
 [[nodiscard]] inline std::uint32_t steer(const Tables& tables, const Packet& packet,
                                          std::uint32_t workers, const HashSecret& secret) noexcept {
     FlowWords words;
-    if (steering::read_key(packet, tables.ports[index(packet.port)].vlan, words)) [[likely]]
-        return owner_of(flow_hash(words, secret), workers);
-    return steer_parsed(tables, packet, workers, secret);
+    if (!steering::read_key(packet, tables.ports[index(packet.port)].vlan, words)) [[unlikely]]
+        return steer_parsed(tables, packet, workers, secret);
+    if (tables.nat != nullptr) return steer_translated(tables, words, workers, secret);
+    return owner_of(flow_hash(words, secret), workers);
 }
 
 // Owners of a burst, sixteen packets at a time where the CPU can (lanes.hh). A broken packet may
@@ -58,10 +63,11 @@ class BurstSteering {
 public:
     BurstSteering(std::uint32_t workers, const HashSecret& secret) noexcept;
 
-    // Sets some of `owners`; the answer says which. steer() must look at the others. `frames`: of a
-    // port with this VLAN, at most max_burst; `shortest`: bytes that each of them has at once.
-    [[nodiscard]] BurstMask quick(std::span<const std::uint8_t* const> frames,
-                                  std::uint32_t shortest, std::uint16_t vlan,
+    // Sets some of `owners`; the answer says which. one() must look at the others. `frames`: that
+    // came in by `port`, at most max_burst; `shortest`: bytes that each of them has at once.
+    // Where there are nat services, one() looks at all of them.
+    [[nodiscard]] BurstMask quick(const Tables& tables, std::span<const std::uint8_t* const> frames,
+                                  std::uint32_t shortest, PortId port,
                                   std::span<std::uint32_t, max_burst> owners) const noexcept;
     [[nodiscard]] std::uint32_t one(const Tables& tables, const Packet& packet) const noexcept {
         return steer(tables, packet, workers_, secret_);

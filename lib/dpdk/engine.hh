@@ -28,6 +28,7 @@
 #include "lib/dpdk/ring.hh"
 #include "lib/dpdk/tx.hh"
 #include "lib/flow/key.hh"
+#include "lib/flow/nat_table.hh"
 #include "lib/flow/table.hh"
 #include "lib/wire/result.hh"
 
@@ -44,10 +45,11 @@ struct EnginePort {
 };
 
 struct EngineSetup {
-    std::vector<EnginePort> ports;  // by PortId
-    std::vector<LcorePlan> lcores;  // of the plan; the control lcore may be among them
-    FlowSizes flow_sizes{0};        // of each worker's connection table
-    HashSecret secret;              // random_hash_secret(), but for tests
+    std::vector<EnginePort> ports;    // by PortId
+    std::vector<LcorePlan> lcores;    // of the plan; the control lcore may be among them
+    FlowSizes flow_sizes{0};          // of each worker's connection table
+    std::uint32_t nat_addresses = 0;  // of the pool of full-nat
+    HashSecret secret;                // random_hash_secret(), but for tests
     std::function<rte_mempool*(unsigned node)> pool_on;  // for copies; mbufs of that NUMA node
     rte_mempool* control_pool = nullptr;
     Idle idle = Idle::busy;
@@ -94,10 +96,11 @@ public:
         LcorePlan plan;
         unsigned node = 0;   // NUMA
         bool polls = false;  // has RX queues
-        NumaRegion memory, flow_memory;
+        NumaRegion memory, flow_memory, nat_memory;
         LcoreLoop* loop = nullptr;         // in `memory`
         WorkerTraffic* traffic = nullptr;  // in `memory`; workers only
         std::optional<FlowTable> flows;    // in `flow_memory`; workers only
+        std::optional<NatTable> nat;       // in `nat_memory`; workers of a pool only
     };
     [[nodiscard]] const std::vector<std::unique_ptr<Lcore>>& lcores() const noexcept {
         return lcores_;

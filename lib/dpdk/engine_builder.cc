@@ -81,10 +81,23 @@ Result<void> Engine::Builder::place_lcores() {
             if (!region) return region.error();
             lcore->flow_memory = std::move(region).value();
             lcore->flows.emplace(lcore->flow_memory.bytes(), setup_.flow_sizes, setup_.secret);
+            if (auto done = place_nat(*lcore); !done) return done;
             lcore->traffic = new (lcore->memory.data() + traffic_at) WorkerTraffic;
         }
         engine_->lcores_.push_back(std::move(lcore));
     }
+    return {};
+}
+
+Result<void> Engine::Builder::place_nat(Lcore& lcore) {
+    const NatTable::Size size{setup_.nat_addresses, static_cast<std::uint32_t>(lcore.plan.worker),
+                              workers_};
+    if (size.addresses == 0) return {};
+    auto region = NumaRegion::allocate(NatTable::footprint(size), static_cast<int>(lcore.node),
+                                       setup_.hugetlb);
+    if (!region) return region.error();
+    lcore.nat_memory = std::move(region).value();
+    lcore.nat.emplace(lcore.nat_memory.bytes(), size, setup_.secret);
     return {};
 }
 
@@ -198,6 +211,7 @@ void Engine::Builder::equip_worker(Lcore& lcore) {
                   static_cast<std::uint8_t>(workers_)};
     step.punt_rings = punt_[worker];
     step.flows = &*lcore.flows;
+    if (lcore.nat) step.nat = &*lcore.nat;
     step.traffic = lcore.traffic;
     lcore.loop->set_worker(tx_ports(worker), step);
 }

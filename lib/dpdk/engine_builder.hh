@@ -21,6 +21,7 @@ private:
 
     Result<void> check() const;
     Result<void> place_lcores();
+    Result<void> place_nat(Lcore& lcore);
     Result<void> make_handover_rings();
     Result<void> make_fragment_rings();
     Result<void> make_punt_rings();

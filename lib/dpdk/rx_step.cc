@@ -89,8 +89,8 @@ void RxStep::steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortI
         shortest = std::min<std::uint32_t>(shortest, mbufs[i]->data_len);
         rte_prefetch0(frames[i]);
     }
-    const std::uint16_t vlan = tables.ports[index(port)].vlan;
-    const BurstMask known = steering_.quick({frames.data(), mbufs.size()}, shortest, vlan, owners);
+    const BurstMask known =
+        steering_.quick(tables, {frames.data(), mbufs.size()}, shortest, port, owners);
     for (BurstMask rest = first_bits(mbufs.size()) & ~known; rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
         owners[i] = steering_.one(tables, to_packet(*mbufs[i]));

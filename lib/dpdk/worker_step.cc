@@ -12,10 +12,11 @@ namespace weir {
 WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
     : inputs_(setup.inputs),
       flows_(*setup.flows),
+      nat_(setup.nat),
       counters_(counters),
       tx_(tx),
       pipeline_(*setup.flows, counters, *setup.traffic, Pipeline::Lanes::where_available,
-                setup.place),
+                setup.place, setup.nat),
       punt_(setup.punt_rings, counters),
       fragments_in_(setup.fragments_in),
       fragments_out_(setup.fragments_out) {}
@@ -129,6 +130,12 @@ void WorkerStep::housekeep(Tick now) noexcept {
             swept_ ? static_cast<std::uint32_t>(elapsed(last_sweep_, now)) : std::uint32_t{0};
         const std::uint64_t due = sweep_due_ + std::uint64_t{passed} * ((flows_.lines() >> 12) + 1);
         sweep_due_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(due, flows_.lines()));
+        if (nat_ != nullptr) {
+            const std::uint64_t bindings =
+                nat_due_ + std::uint64_t{passed} * ((nat_->places() >> 12) + 1);
+            nat_due_ =
+                static_cast<std::uint32_t>(std::min<std::uint64_t>(bindings, nat_->places()));
+        }
         last_sweep_ = now;
         swept_ = true;
         counters_.flow_entries.set(flows_.size());
@@ -138,6 +145,11 @@ void WorkerStep::housekeep(Tick now) noexcept {
         const std::uint32_t visits = std::min(sweep_due_, sweep_per_loop);
         pipeline_.sweep(visits, now);
         sweep_due_ -= visits;
+    }
+    if (nat_due_ != 0) {
+        const std::uint32_t visits = std::min(nat_due_, sweep_per_loop);
+        nat_->sweep(visits, now);
+        nat_due_ -= visits;
     }
     mailbox_.serve(flows_, now);
 }

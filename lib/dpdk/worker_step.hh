@@ -31,6 +31,7 @@ public:
         WorkerPlace place;
         PuntStage::Rings punt_rings{};
         FlowTable* flows = nullptr;
+        NatTable* nat = nullptr;  // full-nat alone
         WorkerTraffic* traffic = nullptr;
     };
     // What the setup points to, `counters` and `tx` outlive the step. Used by one lcore alone.
@@ -76,6 +77,7 @@ private:
     std::vector<MbufRing*> inputs_;
     std::size_t next_input_ = 0;
     FlowTable& flows_;
+    NatTable* nat_;
     LcoreCounters& counters_;
     TxStage& tx_;
     Pipeline pipeline_;
@@ -85,6 +87,7 @@ private:
     Tick last_sweep_{};
     bool swept_ = false;
     std::uint32_t sweep_due_ = 0;  // lines to visit
+    std::uint32_t nat_due_ = 0;    // bindings to visit
 
     std::vector<MbufRing*> fragments_in_, fragments_out_;
     std::array<rte_mbuf*, FragmentTable::slots> held_{};  // by slot; nullptr: free

@@ -93,7 +93,9 @@ EmbeddedPacket read_embedded(Bytes bytes, Family family) noexcept {
     if (!is_v4 && bytes[0] >> 4 != 6) return {};
     const Behind behind = is_v4 ? skip_ipv4(bytes) : skip_extensions(bytes);
     if (!behind.good || behind.at + least_embedded > bytes.size()) return {};
-    EmbeddedPacket result{.status = Status::other, .protocol = behind.protocol};
+    EmbeddedPacket result{.status = Status::other,
+                          .protocol = behind.protocol,
+                          .transport_offset = static_cast<std::uint16_t>(behind.at)};
     if (behind.later_fragment) {
         result.status = Status::fragment;
     } else if (behind.protocol == proto_tcp || behind.protocol == proto_udp) {

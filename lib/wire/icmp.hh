@@ -31,6 +31,7 @@ struct EmbeddedPacket {
     std::uint8_t protocol = 0;           // after IPv6 extension headers; unless bad
     std::uint16_t source_port = 0;       // host byte order, as the packet has it
     std::uint16_t destination_port = 0;  // host byte order
+    std::uint16_t transport_offset = 0;  // bytes from its IP header; unless bad or fragment
 };
 // `bytes`: from the IP header on. Neither lengths nor checksums in it are looked at, as not every
 // host quotes them as they were. Reads at most 40 + 256 + 8 bytes.

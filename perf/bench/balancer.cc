@@ -79,6 +79,9 @@ gen::Forwarding forwarding_of(Forward forward) {
             return gen::Forwarding::gue;
         case Forward::l3dsr:
             return gen::Forwarding::l3dsr;
+        case Forward::nat:
+        case Forward::full_nat:  // is not measured: its source depends on who came before
+            return gen::Forwarding::nat;
     }
     return gen::Forwarding::dsr_l2;
 }

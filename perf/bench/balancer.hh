@@ -25,8 +25,8 @@ struct Case {
     Forward forward = Forward::ipip;
 };
 // The modes that there are services of.
-inline constexpr Forward modes[] = {Forward::dsr_l2, Forward::ipip, Forward::gre, Forward::gue,
-                                    Forward::l3dsr};
+inline constexpr Forward modes[] = {Forward::dsr_l2, Forward::ipip,  Forward::gre,
+                                    Forward::gue,    Forward::l3dsr, Forward::nat};
 
 // Immutable: what the services and their packets look like.
 class Setting {

@@ -31,8 +31,8 @@ std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
     app.add_option("--family", options.families, "4, 6 or both")
         ->check(CLI::IsMember({4, 6}))
         ->capture_default_str();
-    app.add_option("--forward", options.forwards, "dsr-l2, ipip, gre, gue, l3dsr or several")
-        ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr"}))
+    app.add_option("--forward", options.forwards, "dsr-l2, ipip, gre, gue, l3dsr, nat or several")
+        ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr", "nat"}))
         ->capture_default_str();
     app.add_option("--entries", options.entries,
                    "of the connection table (0: 4194304, or 1.6 a flow when that is more)");

@@ -82,7 +82,7 @@ Result<Checker> Checker::make(const Expectation& expectation, const Frames& fram
     Checker checker(expectation, frames);
     if (checker.is_tunnel() && expectation.tunnel_sources.empty())
         return Error{"a tunnel is checked by its outer source: give --tunnel-source, or --weir"};
-    if (expectation.forwarding == Forwarding::l3dsr) {
+    if (checker.is_rewritten()) {
         if (auto made = checker.expect_rewritten(); !made) return made.error();
     }
     checker.backend_of_.assign(flows, 0);
@@ -131,15 +131,19 @@ std::size_t Checker::backend_of(std::span<const std::uint8_t> frame) const noexc
     return i;
 }
 
-// The client's frames with each backend's address and the DSCP, all checksums computed anew.
+// The client's frames with each backend's address, and the DSCP or a hop's TTL; all checksums
+// computed anew.
 Result<void> Checker::expect_rewritten() {
     for (const ExpectedBackend& backend : expectation_.backends) {
         FrameOptions options = frames_->options();
         options.destination = backend.address;
-        options.traffic_class = static_cast<std::uint8_t>(expectation_.dscp << 2);
+        if (expectation_.forwarding == Forwarding::l3dsr)
+            options.traffic_class = static_cast<std::uint8_t>(expectation_.dscp << 2);
+        else
+            --options.ttl;
         options.size = static_cast<std::uint16_t>(frames_->blank().size() + 4);  // FCS
         if (backend.address.family != frames_->options().destination.family)
-            return Error{fmt::format("backend {}: l3dsr keeps the family", backend.name)};
+            return Error{fmt::format("backend {}: this mode keeps the family", backend.name)};
         auto made = Frames::make(options);
         if (!made) return made.error();
         at_backend_.push_back(std::move(made).value());
@@ -264,7 +268,7 @@ Opened Checker::open(std::span<const std::uint8_t> frame) noexcept {
 Opened Checker::recognise(std::span<const std::uint8_t> frame,
                           std::span<const std::uint8_t> ip) const noexcept {
     const Frames* frames = frames_;
-    if (expectation_.forwarding == Forwarding::l3dsr) {
+    if (is_rewritten()) {
         if (frame.size() <
             ethernet_length + (v4_outside_ ? sizeof(Ipv4Header) : sizeof(Ipv6Header)))
             return {Verdict::length};

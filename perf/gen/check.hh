@@ -18,11 +18,11 @@ namespace weir::gen {
 
 // How the packet should come back. macfwd: the same packet with other MACs (testpmd). junk: nothing
 // is expected, and nothing is wrong.
-enum class Forwarding : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr, macfwd, junk };
+enum class Forwarding : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr, nat, macfwd, junk };
 
 struct ExpectedBackend {
     std::string name;
-    IpAddress address;       // outer destination of a tunnel; destination of l3dsr
+    IpAddress address;       // outer destination of a tunnel; destination of l3dsr and nat
     MacAddress mac;          // of the backend, or of the next hop towards it
     bool mac_known = false;  // all but dsr-l2: checked only when known
     bool leaves = false;     // it may leave while we look: then its flows may go to others, once
@@ -110,9 +110,12 @@ private:
                expectation_.forwarding == Forwarding::gre ||
                expectation_.forwarding == Forwarding::gue;
     }
-    [[nodiscard]] bool goes_by_address() const noexcept {
-        return is_tunnel() || expectation_.forwarding == Forwarding::l3dsr;
+    // The client's packet arrives with other addresses.
+    [[nodiscard]] bool is_rewritten() const noexcept {
+        return expectation_.forwarding == Forwarding::l3dsr ||
+               expectation_.forwarding == Forwarding::nat;
     }
+    [[nodiscard]] bool goes_by_address() const noexcept { return is_tunnel() || is_rewritten(); }
     [[nodiscard]] std::size_t shim_bytes() const noexcept;
     [[nodiscard]] std::uint8_t outer_protocol(std::uint8_t inner_version) const noexcept;
     // The first backend that `frame` went to, by what names it; as many as there are: none.
@@ -133,7 +136,7 @@ private:
     std::array<std::uint16_t, 256>
         by_byte_{};  // a backend with this byte at the end of its address
     std::uint64_t sent_ = ~std::uint64_t{0}, rehomed_ = 0;
-    std::vector<Frames> at_backend_;  // l3dsr: the frames as each backend must get them
+    std::vector<Frames> at_backend_;  // l3dsr, nat: the frames as each backend gets them
     // Of the last packet: bytes in front of the client's IP header, and the family outside.
     std::size_t inner_at_ = 0;
     bool v4_outside_ = true;

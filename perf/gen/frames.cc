@@ -77,7 +77,7 @@ void Frames::lay_out(const FrameOptions& options) {
         h.version_ihl = 0x45;
         h.tos = options.traffic_class;
         h.total_length = be16::from_host(ip_bytes);
-        h.ttl = 64;
+        h.ttl = options.ttl;
         h.protocol = protocol;
         h.source = {198, 18, 0, 0};
         std::copy_n(options.destination.bytes.begin(), 4, h.destination.begin());
@@ -91,7 +91,7 @@ void Frames::lay_out(const FrameOptions& options) {
             be32::from_host(6u << 28 | std::uint32_t{options.traffic_class} << 20);
         h.payload_length = be16::from_host(static_cast<std::uint16_t>(ip_bytes - sizeof h));
         h.next_header = protocol;
-        h.hop_limit = 64;
+        h.hop_limit = options.ttl;
         h.source = {0x20, 0x01, 0x00, 0x02};
         h.destination = options.destination.bytes;
         std::memcpy(ip, &h, sizeof h);

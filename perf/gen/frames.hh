@@ -32,7 +32,7 @@ struct FrameOptions {
     std::uint64_t flows = 1000;  // 1..2^32
     std::uint16_t size = 0;      // of the frame with its FCS; 0: the least, 64 or more
     bool stamped = false;
-    std::uint8_t traffic_class = 0;
+    std::uint8_t traffic_class = 0, ttl = 64;  // or hop limit
 };
 
 inline constexpr std::uint64_t stamp_mask = (std::uint64_t{1} << 48) - 1;

@@ -90,9 +90,10 @@ void add_packets(CLI::App& app, Options& options) {
 
 void add_expectation(CLI::App& app, Options& options) {
     const char* group = "Expected";
-    app.add_option("--forward", options.forward,
-                   "dsr-l2, ipip, gre, gue, l3dsr, or macfwd: testpmd on the other end (dsr-l2)")
-        ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr", "macfwd"}))
+    app.add_option(
+           "--forward", options.forward,
+           "dsr-l2, ipip, gre, gue, l3dsr, nat, or macfwd: testpmd on the other end (dsr-l2)")
+        ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr", "nat", "macfwd"}))
         ->group(group);
     app.add_option("--backend", options.backends,
                    "of dsr-l2: MAC; else: ADDRESS or ADDRESS=MAC of the next hop; repeat")

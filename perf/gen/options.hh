@@ -39,9 +39,9 @@ struct Options {
     bool turns = false;  // a run for each line of standard input
 
     // What should come back
-    std::string forward;  // dsr-l2 | ipip | gre | gue | l3dsr | macfwd; empty: of the service,
-                          // else dsr-l2
-    std::uint16_t gue_port = 0;      // 0: of the service, else 6080
+    std::string forward;         // dsr-l2 | ipip | gre | gue | l3dsr | nat | macfwd; empty: of the
+                                 // service, else dsr-l2
+    std::uint16_t gue_port = 0;  // 0: of the service, else 6080
     std::optional<int> gue_variant;  // absent: of the service, else 1
     unsigned dscp = 0;               // of l3dsr; 0: of the service
     std::vector<std::string> backends, tunnel_sources;

@@ -173,6 +173,7 @@ Forwarding forwarding_of(const Options& options) {
     if (options.forward == "gre") return Forwarding::gre;
     if (options.forward == "gue") return Forwarding::gue;
     if (options.forward == "l3dsr") return Forwarding::l3dsr;
+    if (options.forward == "nat") return Forwarding::nat;
     if (options.forward == "macfwd") return Forwarding::macfwd;
     return Forwarding::dsr_l2;
 }

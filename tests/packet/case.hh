@@ -25,6 +25,9 @@ struct Expect {
     unsigned entropy_prefix = 0;  // bits of it that are fixed
     // GUE's UDP source port, which varies with the flow in 49152 .. 65535: its offset in the frame.
     std::size_t port_entropy_at = 0;
+    // Where a source port of the pool stands in an untagged frame: any from 1024 on, if the
+    // transport checksum fits it. 0: none.
+    std::size_t pool_port_at = 0;
 };
 
 inline Expect drop(DropReason reason) {
@@ -74,6 +77,8 @@ Cases mss_cases();
 Cases fragment_cases();
 Cases tunnel_cases();
 Cases l3dsr_cases();
+Cases nat_cases();
+Cases nat_odd_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

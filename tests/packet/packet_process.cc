@@ -124,8 +124,13 @@ private:
     FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries, HashSecret{{1, 2, 3, 4}}};
     LcoreCounters counters_;
     std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
+    static constexpr NatTable::Size nat_size_{2, 0, 64};
+    std::vector<Line> bindings_ = std::vector<Line>(NatTable::footprint(nat_size_) / sizeof(Line));
+    NatTable nat_{std::as_writable_bytes(std::span(bindings_)), nat_size_,
+                  HashSecret{{1, 2, 3, 4}}};
     Pipeline pipeline_{
-        flows_, counters_, *traffic_, Pipeline::Lanes::where_available, {HashSecret{{5, 6, 7, 8}}}};
+        flows_, counters_, *traffic_, Pipeline::Lanes::where_available, {HashSecret{{5, 6, 7, 8}}},
+        &nat_};
     std::map<std::uint8_t, Waiting> waiting_;  // by slot
 };
 

@@ -143,4 +143,30 @@ TEST_CASE("backend setup: there is none for what does not exist", "[control]") {
     CHECK_FALSE(backend_setup(config, "wep", "b1").has_value());
 }
 
+TEST_CASE("backend setup: nat leads the answers back, and needs no VIP", "[control]") {
+    CHECK(commands_of(Forward::nat, vip4, at4) ==
+          Lines{"ip route replace default via 10.0.0.5 table 100",
+                "ip rule add from 10.0.1.11 lookup 100"});
+    CHECK(commands_of(Forward::nat, vip6, at6) ==
+          Lines{"ip -6 route replace default via fd00:5::5 table 100",
+                "ip -6 rule add from fd00:5::11 lookup 100"});
+}
+
+TEST_CASE("backend setup: nat through a gateway, and full-nat, are the network's to lead",
+          "[control]") {
+    Config config = config_of(Forward::nat, vip4, "192.0.2.7");
+    config.ports[0].gateways = {*parse_ip("10.0.0.1")};
+    const BackendSetup routed = setup_of(config);
+    CHECK(routed.steps.empty());
+    REQUIRE(routed.notes.size() == 1);
+    CHECK(routed.notes[0].find("through Weir") != std::string::npos);
+
+    config = config_of(Forward::full_nat, vip4, at4);
+    config.services[0].source_pool = {*parse_ip("10.0.0.32"), *parse_ip("10.0.0.39")};
+    const BackendSetup pooled = setup_of(config);
+    CHECK(pooled.steps.empty());
+    REQUIRE(pooled.notes.size() == 1);
+    CHECK(pooled.notes[0].find("10.0.0.32 to 10.0.0.39") != std::string::npos);
+}
+
 }  // namespace weir

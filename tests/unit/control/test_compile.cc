@@ -317,13 +317,18 @@ TEST_CASE("compile: the index knows own addresses and what is probed", "[control
     CHECK(instance.shared(0));
 }
 
-TEST_CASE("probe_port: the check's, else the service's single one", "[control]") {
+TEST_CASE("probe_port: the check's, else the backend's, else the service's single one",
+          "[control]") {
     ServiceConfig s = service("web", 1, 1);
+    BackendConfig& backend = s.backends[0];
     HealthConfig check;
-    CHECK(probe_port(s, check) == 443);
+    CHECK(probe_port(s, backend, check) == 443);
+    backend.port = 8080;
+    CHECK(probe_port(s, backend, check) == 8080);
     check.port = 8443;
-    CHECK(probe_port(s, check) == 8443);
+    CHECK(probe_port(s, backend, check) == 8443);
     check.port = 0;
+    backend.port = 0;
     s.key.last_port = 444;
-    CHECK(probe_port(s, check) == 0);
+    CHECK(probe_port(s, backend, check) == 0);
 }

@@ -200,12 +200,9 @@ TEST_CASE("config: wrong values of [[service]] and its backends", "[config]") {
          "32:13: 'mss_clamp' must be from 536 to 65495, not 100"},
         {"forward = \"ipip\"", "forward = \"ipip\"\nmss_clamp = 1400",
          "44:13: 'mss_clamp' has a meaning for TCP only: leave it out"},
-        {"forward = \"ipip\"", "forward = \"nat\"",
-         "43:11: forward = \"nat\" is not built yet; this version has dsr-l2, ipip, gre, gue and "
-         "l3dsr"},
         {"forward = \"ipip\"", "forward = \"ip-ip\"",
-         "43:11: 'forward' must be \"dsr-l2\", \"ipip\", \"gre\", \"gue\" or \"l3dsr\", not "
-         "\"ip-ip\" "
+         "43:11: 'forward' must be \"dsr-l2\", \"ipip\", \"gre\", \"gue\", \"l3dsr\", \"nat\" or "
+         "\"full-nat\", not \"ip-ip\" "
          "(did you mean \"ipip\"?)"},
         {"table_size = 251", "table_size = 65536",
          "32:46: 'table_size' must be a prime, and 65536 is none; the next prime is 65537"},
@@ -222,9 +219,8 @@ TEST_CASE("config: wrong values of [[service]] and its backends", "[config]") {
         {"\"drain\"", "\"down\"",
          "36:56: 'state' must be \"active\", \"drain\" or \"disabled\", not \"down\""},
         {"weight = 50", "port = 8080",
-         "35:55: 'port' in a backend is not built yet; every mode of this version keeps the "
-         "client's "
-         "destination port"},
+         "35:55: backend 'web-1' has a port, but only forward = \"nat\" and \"full-nat\" change "
+         "the client's destination port: leave it out"},
         {"backend = [{ name = \"t-1\", address = \"10.0.1.11\" }]\n", "\n",
          "38:1: missing key 'backend' in [[service]]"},
         {"backend = [{ name = \"t-1\", address = \"10.0.1.11\" }]", "backends_from = \"x.toml\"",

@@ -203,14 +203,8 @@ TEST_CASE("config: the example gives one error for each feature that is not buil
               "weight",
               "82:17: 'backends_from' in [[service]] is not built yet; write the backends into the "
               "service",
-              "89:12: forward = \"full-nat\" is not built yet; this version has dsr-l2, ipip, gre, "
-              "gue and l3dsr",
-              "90:12: 'nat' in [[service]] is not built yet; this version forwards by dsr-l2, "
-              "ipip, gre, gue and l3dsr",
               "91:12: 'affinity' in [[service]] is not built yet; flows keep their backend by the "
               "connection table",
-              "93:61: 'port' in a backend is not built yet; every mode of this version keeps the "
-              "client's destination port",
               "101:23: method = \"source-hash\" is not built yet; this version has maglev",
               "102:104: 'role' in a backend is not built yet; set state = \"disabled\" until the "
               "backend is needed",

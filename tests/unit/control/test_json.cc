@@ -92,6 +92,7 @@ TEST_CASE("json: a configuration is told in the file's words", "[control][json]"
     CHECK(told["service"][0]["port"] == "8000-8099");
     CHECK(told["service"][0]["forward"] == "ipip");
     CHECK(told["service"][0]["backend"][0]["state"] == "drain");
+    CHECK(told["service"][0]["backend"][0]["port"].is_null());
     CHECK(told["api"]["http"]["listen"] == "[::1]:8404");
     CHECK(told["api"]["socket"]["mode"] == "0660");
 }

@@ -10,7 +10,7 @@ using namespace weir::test;
 namespace {
 
 BackendConfig at(std::string_view address) {
-    return {"b", ip(address), 100, BackendState::active};
+    return {"b", ip(address), 100, BackendState::active, 0};
 }
 
 // A service of an IPv4 VIP.

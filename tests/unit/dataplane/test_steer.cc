@@ -126,7 +126,7 @@ TEST_CASE("steer: owners of a burst are those of its packets", "[dataplane][stee
                 mutants.push_back(std::move(m));
             }
             std::array<std::uint32_t, max_burst> owners{};
-            const BurstMask known = steering.quick(bytes, shortest, vlan, owners);
+            const BurstMask known = steering.quick(tables, bytes, shortest, PortId{0}, owners);
             REQUIRE((known & ~first_bits(bytes.size())) == 0);
             quick += static_cast<std::size_t>(std::popcount(known));
             rounds += bytes.size();

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Routes: by which next hop any address is reached, for packets that go to clients. The rule is
+// control/egress.hh's: the port whose `address` prefix matches longest, else the first port with a
+// gateway of the family. Immutable once built; any thread may look up.
+#pragma once
+
+#include <array>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "lib/balance/ids.hh"
+#include "lib/wire/address.hh"
+
+namespace weir {
+
+// The answer for one destination.
+struct Route {
+    bool exists = false;                    // false: no_route
+    NextHopId next_hop = invalid_next_hop;  // invalid: the station is not one that is known by name
+    friend bool operator==(const Route&, const Route&) = default;
+};
+
+class Routes {
+public:
+    // The network of a port's own address. Of equal lengths the first wins.
+    struct Connected {
+        IpPrefix prefix;
+        PortId port{};
+        bool operator==(const Connected&) const = default;
+    };
+    // A station on the network of a port whose MAC address may be known (Tables::next_hops).
+    struct Station {
+        PortId port{};
+        IpAddress address;
+        NextHopId next_hop{};
+    };
+    Routes() = default;
+    // `gateway4`, `gateway6`: what reaches all else of the family; invalid_next_hop: nothing does.
+    Routes(std::vector<Connected> connected, std::span<const Station> stations, NextHopId gateway4,
+           NextHopId gateway6);
+
+    // Cost: a comparison for each connected prefix, then a search among the stations when one
+    // matched.
+    [[nodiscard]] Route find(const IpAddress& destination) const noexcept;
+
+    bool operator==(const Routes&) const = default;
+
+private:
+    std::vector<Connected> connected_;  // longest first
+    std::map<std::pair<PortId, IpAddress>, NextHopId> stations_;
+    std::array<NextHopId, 2> gateways_{invalid_next_hop, invalid_next_hop};  // IPv4, IPv6
+};
+
+}  // namespace weir
