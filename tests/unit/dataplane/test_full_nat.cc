@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/steer.hh"
 #include "tests/unit/dataplane/fixture.hh"
@@ -46,21 +47,26 @@ struct FullNatWorld : World1 {
 
 // A worker with bindings. `workers`: how many share the ports.
 struct FullNatWorker {
-    explicit FullNatWorker(std::uint32_t workers = 4096)
+    explicit FullNatWorker(std::uint32_t workers = 4096, const WorkerPlace& place = {})
         : size{1, 0, workers},
           bindings(NatTable::footprint(size) / sizeof(Worker1::Line)),
           nat(std::as_writable_bytes(std::span(bindings)), size, HashSecret{{1, 2, 3, 4}}),
           pipeline(worker.table, worker.counters, *worker.traffic, Pipeline::Lanes::where_available,
-                   WorkerPlace{}, &nat) {}
+                   place, &nat) {}
 
-    Verdict run(const Tables& tables, const Bytes& frame, Tick now = Tick{1000}) {
+    // `ports`: of a fragment whose first one is known.
+    Verdict run(const Tables& tables, const Bytes& frame, Tick now = Tick{1000},
+                const FragmentPorts* ports = nullptr) {
         Bytes bytes(128 + frame.size());
         std::copy(frame.begin(), frame.end(), bytes.begin() + 128);
         const auto length = static_cast<std::uint32_t>(frame.size());
         Packet packet{
             .data = bytes.data() + 128, .contiguous = length, .length = length, .headroom = 128};
         Verdict verdict;
-        pipeline.process(tables, {&packet, 1}, {&verdict, 1}, now);
+        if (ports == nullptr)
+            pipeline.process(tables, {&packet, 1}, {&verdict, 1}, now);
+        else
+            pipeline.process_fragments(tables, {&packet, 1}, {ports, 1}, {&verdict, 1}, now);
         sent.assign(packet.data, packet.data + packet.length);
         return verdict;
     }
@@ -115,6 +121,68 @@ TEST_CASE("full-nat: the backend sees the pool, the client the VIP", "[dataplane
     CHECK(ends_of(worker.sent) == asked);
     REQUIRE(worker.run(world.tables, client_frame(4712, syn)).is_sent());
     CHECK(ends_of(worker.sent).from != asked.from);
+}
+
+TEST_CASE("full-nat: a reply in fragments, whichever comes first", "[dataplane][nat]") {
+    FullNatWorld world;
+    FullNatWorker worker;
+    REQUIRE(worker.run(world.tables, client_frame(4711, syn)).is_sent());
+    const Ends asked = ends_of(worker.sent);
+    const Bytes segment = Tcp{.source = asked.to, .destination = asked.from} / filled(28);
+    const auto piece = [&](std::uint16_t fragment, std::size_t begin, std::size_t end) {
+        return Ethernet{.destination = our_mac, .source = backend_mac} /
+               (Ip4{.source = asked.destination,
+                    .destination = asked.source,
+                    .fragment = fragment} /
+                cut(segment, begin, end));
+    };
+    REQUIRE(worker.run(world.tables, piece(3, 24, 48)).action == Action::hold);
+    REQUIRE(worker.run(world.tables, piece(0x2000, 0, 24)).is_sent());
+    CHECK(ends_of(worker.sent) == Ends{"203.0.113.10", "198.18.0.7", 80, 4711});
+    const auto released = worker.pipeline.released();
+    REQUIRE(released.size() == 1);
+    REQUIRE(worker.run(world.tables, piece(3, 24, 48), Tick{1000}, &released[0].ports).is_sent());
+    CHECK(ends_of(worker.sent).source == "203.0.113.10");
+    CHECK(ends_of(worker.sent).destination == "198.18.0.7");
+    CHECK(cut(worker.sent, 34, worker.sent.size()) == cut(segment, 24, 48));
+}
+
+TEST_CASE("full-nat: a reply in fragments goes to the owner of its port", "[dataplane][nat]") {
+    FullNatWorld world;
+    constexpr std::uint32_t workers = 3;
+    FullNatWorker worker(workers, WorkerPlace{HashSecret{{5, 6, 7, 8}}, 0, workers});
+    unsigned others = 0;
+    for (std::uint16_t port = nat_first_port; port < nat_first_port + 30; ++port) {
+        const Bytes segment = Tcp{.source = backend_port, .destination = port} / filled(28);
+        const Bytes first = Ethernet{.destination = our_mac, .source = backend_mac} /
+                            (Ip4{.source = "10.0.0.11",
+                                 .destination = "10.0.0.32",
+                                 .id = port,
+                                 .fragment = 0x2000} /
+                             cut(segment, 0, 24));
+        const Verdict verdict = worker.run(world.tables, first);
+        const std::uint32_t owner = nat_port_owner(port, workers);
+        CHECK((verdict.action == Action::hand_over) == (owner != 0));
+        if (owner == 0) continue;
+        ++others;
+        CHECK(verdict.worker() == owner);
+    }
+    CHECK(others == 20);
+}
+
+TEST_CASE("full-nat: no burst is steered by flows alone", "[dataplane][nat]") {
+    FullNatWorld world;
+    const BurstSteering steering(3, HashSecret{{5, 6, 7, 8}});
+    const Bytes frame = client_frame(4711, ack);
+    const std::vector<const std::uint8_t*> frames(16, frame.data());
+    std::array<std::uint32_t, max_burst> owners{};
+    const auto known = [&] {
+        return steering.quick(world.tables, frames, static_cast<std::uint32_t>(frame.size()),
+                              PortId{0}, owners);
+    };
+    CHECK(known() == 0);
+    world.tables.nat.reset();
+    CHECK((known() == first_bits(16) || !lanes::available()));
 }
 
 TEST_CASE("full-nat: ICMP errors about a flow are told to each side as it knows the flow",
