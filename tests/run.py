@@ -183,12 +183,13 @@ def reference(options):
     return outcome
 
 
-def system(_options):
+def system(options):
     if os.geteuid() != 0:
         return Outcome(skipped=[("all", "needs root for network namespaces")])
     if not list((TOP / "tests/system").glob("test_*.py")):
         return Outcome()
-    return pytest_folder(TOP / "tests/system", "system", 1500)
+    environment = {"WEIR_MALFORMED_SECONDS": "600" if options.long else "15"}
+    return pytest_folder(TOP / "tests/system", "system", 2400 if options.long else 1500, environment)
 
 
 def fuzz(options):
