@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import keep_log, running
-from testbed import TOP, VIP4, failures, wait_until
+from testbed import TOP, VIP4, Testbed, failures, wait_until
 
 # Of a first part everything is seen once that takes memory for the first time.
 WARM, SECONDS = 5, int(os.environ.get("WEIR_MALFORMED_SECONDS", "15"))
@@ -26,7 +26,10 @@ exception_tap = "junk0x"
 
 
 @pytest.fixture(scope="module")
-def weir(request, network):
+def weir(request, requirements):
+    """In a network of its own: other tests ask whether hosts ever saw a bad checksum."""
+    network = Testbed("weirbad-")
+    network.up()
     running(network)
     options = network.command_options()
     network.stop()
@@ -38,6 +41,7 @@ def weir(request, network):
     yield network
     keep_log(network, request.module.__name__)
     network.stop()
+    network.down()
 
 
 @pytest.fixture
