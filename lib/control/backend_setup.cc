@@ -94,19 +94,15 @@ void add_l3dsr(const Asked& asked, BackendSetup& setup) {
 }
 
 // Weir's own address on the backend's network; none when a gateway lies between.
-const IpPrefix* weir_near(const Asked& asked) {
+std::optional<IpAddress> weir_near(const Asked& asked) {
     const auto egress = egress_of(asked.config, asked.backend.address);
-    if (!egress || egress->next_hop != asked.backend.address) return nullptr;
-    const PortConfig& port = asked.config.ports[index(egress->port)];
-    const auto own = std::ranges::find_if(port.addresses, [&](const IpPrefix& prefix) {
-        return prefix.contains(asked.backend.address);
-    });
-    return own == port.addresses.end() ? nullptr : &*own;
+    if (!egress || egress->next_hop != asked.backend.address) return std::nullopt;
+    return own_address_towards(asked.config.ports[index(egress->port)], asked.backend.address);
 }
 
 void add_way_back(const Asked& asked, BackendSetup& setup) {
-    const IpPrefix* weir = weir_near(asked);
-    if (weir == nullptr) {
+    const std::optional<IpAddress> weir = weir_near(asked);
+    if (!weir) {
         setup.notes.push_back(
             "Answers must come back through Weir: the routers between lead what this backend sends "
             "to clients there.");
@@ -114,7 +110,7 @@ void add_way_back(const Asked& asked, BackendSetup& setup) {
     }
     const char* ip = asked.v4_outside() ? "ip" : "ip -6";
     setup.steps.push_back(
-        {fmt::format("{} route replace default via {} table 100", ip, to_string(weir->address)),
+        {fmt::format("{} route replace default via {} table 100", ip, to_string(*weir)),
          "Answers leave through Weir, which writes the VIP into them."});
     setup.steps.push_back(
         {fmt::format("{} rule add from {} lookup 100", ip, to_string(asked.backend.address)),

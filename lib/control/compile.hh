@@ -54,10 +54,6 @@ struct Way {
 std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
                           const BackendConfig& backend);
 
-// The port's own address in the narrowest network that holds `next_hop`, else its first one of that
-// family; nullopt when it has none of it. Pure.
-std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop);
-
 // Where probes of `check` connect: the check's port, else the backend's, else the service's when it
 // has a single one; 0 when none says (the configuration check refuses that). Pure.
 std::uint16_t probe_port(const ServiceConfig& service, const BackendConfig& backend,

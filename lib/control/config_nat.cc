@@ -13,6 +13,7 @@
 #include "lib/control/config_sections.hh"
 #include "lib/control/config_text.hh"
 #include "lib/control/egress.hh"
+#include "lib/control/forward_mode.hh"
 
 namespace weir {
 
@@ -20,10 +21,6 @@ namespace {
 
 bool has_single_port(const ServiceKey& key) noexcept {
     return key.first_port == key.last_port;
-}
-
-bool is_translated(const ServiceConfig& service) noexcept {
-    return service.forward == Forward::nat || service.forward == Forward::full_nat;
 }
 
 // "10.0.0.32-10.0.0.39", or one address.
@@ -55,7 +52,7 @@ std::vector<IpAddress> addresses_of(const SourcePool& pool) {
 void check_backend_port(const ServiceConfig& service, const BackendConfig& backend,
                         const BackendPlaces& places, bool forward_ok, Problems& problems) {
     if (backend.port == 0 || !forward_ok) return;
-    if (!is_translated(service)) {
+    if (!is_nat(service.forward)) {
         problems.add(places.port,
                      fmt::format("backend '{}' has a port, but only forward = \"nat\" and "
                                  "\"full-nat\" change the client's destination port: leave it out",
@@ -154,7 +151,7 @@ void check_gateways(Draft& draft) {
     std::set<Family> families;
     for (std::size_t i = 0; i < draft.services.size(); ++i) {
         const ServiceConfig& service = draft.config.services[i];
-        if (is_translated(service) && draft.services[i].vip_ok)
+        if (is_nat(service.forward) && draft.services[i].vip_ok)
             families.insert(service.key.vip.family);
     }
     for (const Family family : families) {

@@ -34,4 +34,18 @@ bool translates(const Config& config) {
     });
 }
 
+std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop) {
+    const IpPrefix* best = nullptr;
+    int best_length = -1;
+    for (const IpPrefix& own : port.addresses) {
+        if (own.address.family != next_hop.family) continue;
+        const int length = own.contains(next_hop) ? own.length : -1;
+        if (best != nullptr && length <= best_length) continue;
+        best = &own;
+        best_length = length;
+    }
+    if (best == nullptr) return std::nullopt;
+    return best->address;
+}
+
 }  // namespace weir

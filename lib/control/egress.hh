@@ -27,4 +27,8 @@ std::optional<Egress> gateway_of(const Config& config, Family family);
 // Whether replies come back through Weir, which then needs a way to clients.
 bool translates(const Config& config);
 
+// The port's own address in the narrowest network that holds `next_hop`, else its first one of that
+// family; nullopt when it has none of it. Pure.
+std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop);
+
 }  // namespace weir

@@ -32,20 +32,6 @@ void add_hops_to_clients(const Config& config, std::vector<Registry::NextHopKey>
 
 }  // namespace
 
-std::optional<IpAddress> own_address_towards(const PortConfig& port, const IpAddress& next_hop) {
-    const IpPrefix* best = nullptr;
-    int best_length = -1;
-    for (const IpPrefix& own : port.addresses) {
-        if (own.address.family != next_hop.family) continue;
-        const int length = own.contains(next_hop) ? own.length : -1;
-        if (best != nullptr && length <= best_length) continue;
-        best = &own;
-        best_length = length;
-    }
-    if (best == nullptr) return std::nullopt;
-    return best->address;
-}
-
 std::uint16_t probe_port(const ServiceConfig& service, const BackendConfig& backend,
                          const HealthConfig& check) noexcept {
     if (check.port != 0) return check.port;

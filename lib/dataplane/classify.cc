@@ -124,9 +124,8 @@ struct Objection {
 [[nodiscard]] bool find_service(const Tables& tables, const Packet& packet,
                                 const IcmpMessage& message, Classified& result) noexcept {
     if (message.embedded.status != EmbeddedPacket::Status::flow) return false;
-    FlowKey about;
     result.about = words_about(packet.data, result.parsed, message);
-    result.about.store(about);
+    const FlowKey about = key_of(result.about);
     const ServiceMatch match =
         tables.index.find(about.destination_address(), about.protocol, about.destination_port);
     if (match.place == ServiceHit::none) return false;
@@ -275,9 +274,7 @@ void classify_pool(const Packet& packet, const PoolEnd& end, Classified& result)
     if (parsed.l4 != L4Status::ok) return false;
     const NatReply reply = find_reply(tables, words);
     if (!reply) return false;
-    FlowKey key;
-    reply.client.store(key);
-    const Objection objection = object_to(parsed, key);
+    const Objection objection = object_to(parsed, key_of(reply.client));
     if (objection.any) {
         result.verdict = Verdict::dropped(objection.reason);
         return true;

@@ -15,8 +15,7 @@ FlowWords words_of(const FlowKey& key) noexcept {
 
 NatReply find_reply(const Tables& tables, const FlowWords& words) noexcept {
     if (tables.nat == nullptr) return {};
-    FlowKey key;
-    words.store(key);
+    const FlowKey key = key_of(words);
     const auto service =
         tables.nat->service_of(key.source_address(), key.protocol, key.source_port);
     if (!service) return {};
@@ -36,8 +35,7 @@ NatReply find_reply(const Tables& tables, const FlowWords& words) noexcept {
 
 std::optional<PoolEnd> find_pool_end(const Tables& tables, const FlowWords& words) noexcept {
     if (tables.nat == nullptr) return std::nullopt;
-    FlowKey key;
-    words.store(key);
+    const FlowKey key = key_of(words);
     const auto place = tables.nat->pool_place(key.destination_address());
     if (!place) return std::nullopt;
     return PoolEnd{*place, key.destination_port};

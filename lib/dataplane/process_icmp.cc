@@ -4,6 +4,7 @@
 // MTU discovery (RFC 1191, RFC 8201, RFC 7690) hangs. They come from anywhere, so the flow of the
 // packet inside decides. Those that go out: answers to clients, bounded by a token bucket.
 #include "lib/dataplane/forward.hh"
+#include "lib/dataplane/nat.hh"
 #include "lib/dataplane/process.hh"
 #include "lib/flow/expiry.hh"
 
@@ -24,7 +25,7 @@ const BackendEntry* Pipeline::holder(const Tables& tables, const FlowName& name,
                                                      const Classified& classified, Packet& packet,
                                                      Tick now) noexcept {
     const ServiceTable& service = *classified.service;
-    const auto protocol = static_cast<std::uint8_t>(classified.about.rest >> 32);
+    const std::uint8_t protocol = key_of(classified.about).protocol;
     const FlowName name =
         flows_.name(classified.about, static_cast<std::uint16_t>(service.endpoint(protocol)),
                     service.several_ports());

@@ -37,7 +37,7 @@ IcmpErrorParts parts_of(const Parsed& parsed, const Packet& packet) noexcept {
                                                        Packet& packet) const noexcept {
     const PacketMeta meta = meta_of(classified.parsed);
     if (backend.rewrite != Rewrite::nat && backend.rewrite != Rewrite::full_nat)
-        return forward(tables, backend, meta, flow_hash, packet);
+        return forward_any(tables, backend, meta, flow_hash, packet);
     const FlowKey client = key_of(classified.about);
     PacketEnd end = tables.nat->end(backend.id), pooled;
     if (end.port == 0) end.port = client.destination_port;

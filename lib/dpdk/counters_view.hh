@@ -9,8 +9,8 @@
 namespace weir {
 
 // Fills workers, drops (the whole list, in order), rings, the totals, punted_by_class and
-// icmp_errors_sent; and of
-// each port that is in `view.ports` already (by PortId): tx_full and the exception path's counts.
+// icmp_errors_sent; and of each port that is in `view.ports` already (by PortId): tx_full and the
+// exception path's counts.
 void fill_counters(const Engine& engine, InstanceView& view);
 
 // Sums over all workers.
