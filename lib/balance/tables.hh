@@ -26,6 +26,11 @@ struct alignas(16) PortTable {
     bool has_tap = false;  // false: what would be punted is dropped as no_exception_path
 };
 
+// Bytes in front of the IP header of what the port sends.
+[[nodiscard]] inline std::uint32_t link_header_length(const PortTable& port) noexcept {
+    return port.vlan != 0 ? ethernet_length + vlan_length : ethernet_length;
+}
+
 // Where a frame goes: the egress port and both MACs. Made by make_next_hop().
 struct alignas(16) NextHop {
     MacAddress destination;

@@ -197,6 +197,7 @@ json status_json(const InstanceView& view) {
           {"punted", view.punted},
           {"dropped", view.dropped},
           {"injected", view.injected},
+          {"fragmented", view.fragmented},
           {"punted_by_class", std::move(punted)},
           {"icmp_errors_sent", std::move(icmp_errors)}}},
         {"flows", {{"entries", entries}, {"capacity", capacity}, {"insert_failed", insert_failed}}},

@@ -278,7 +278,8 @@ constexpr auto metrics = std::to_array<Metric>({
     {{"weir_received_packets_total", counter, "Packets taken from ports. At rest: sent + punted + dropped.", ""}, instance_figure<&V::received>},
     {{"weir_sent_packets_total", counter, "Received packets that were sent on, to backends or as replies to clients.", ""}, instance_figure<&V::sent>},
     {{"weir_punted_packets_total", counter, "Received packets given to the kernel, by class.", "class"}, punted},
-    {{"weir_injected_packets_total", counter, "Packets sent that were not received: for the kernel, health probes included, and ICMP errors of our own.", ""}, instance_figure<&V::injected>},
+    {{"weir_injected_packets_total", counter, "Packets sent that were not received: for the kernel, health probes included, ICMP errors of our own, and later fragments of what we cut.", ""}, instance_figure<&V::injected>},
+    {{"weir_fragmented_packets_total", counter, "Sent packets that were too long for the egress MTU and left in fragments.", ""}, instance_figure<&V::fragmented>},
     {{"weir_dropped_packets_total", counter, "Received packets dropped, by reason.", "reason"}, dropped},
     {{"weir_icmp_errors_sent_total", counter, "Dropped packets whose sender was told by an ICMP error, by its type.", "type"}, icmp_errors_sent},
 

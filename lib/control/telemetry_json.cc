@@ -191,6 +191,7 @@ json info_json(const InstanceView& view) {
                  {"punted", view.punted},
                  {"dropped", view.dropped},
                  {"injected", view.injected},
+                 {"fragmented", view.fragmented},
                  {"services", view.services.size()},
                  {"workers", view.workers.size()},
                  {"ports", view.ports.size()},

@@ -98,7 +98,7 @@ struct InstanceView {
     std::uint64_t config_generation = 0, tables_version = 0;
     bool last_reload_ok = true;
     std::string last_reload_error;
-    std::uint64_t received = 0, sent = 0, punted = 0, dropped = 0, injected = 0;
+    std::uint64_t received = 0, sent = 0, punted = 0, dropped = 0, injected = 0, fragmented = 0;
     std::array<std::uint64_t, punt_class_count> punted_by_class{};
     std::array<std::uint64_t, icmp_error_type_count> icmp_errors_sent{};
     std::vector<ServiceView> services;

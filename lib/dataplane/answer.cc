@@ -119,7 +119,7 @@ bool make_answer(const PortTable& port, const Refusal& refusal, Packet& packet) 
     const bool is_v4 = refusal.family == Family::v4;
     const std::uint32_t headers =
         (is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header)) + sizeof(IcmpHeader);
-    const std::uint32_t link = ethernet_length + (port.vlan != 0 ? vlan_length : 0);
+    const std::uint32_t link = link_header_length(port);
     const int front = static_cast<int>(link + headers) - refusal.l3_offset;
     if (front > packet.headroom) return false;
     const auto quoted = std::min(static_cast<std::uint32_t>(ip_bytes(packet, refusal).size()),

@@ -46,7 +46,9 @@ struct alignas(64) LcoreCounters {
     Counter received;     // from NIC queues
     Counter sent;         // given to a NIC queue for traffic that was received (by its TX owner)
     Counter injected;     // given to a NIC queue of what was not received: frames of the control
-                          // lcore (the kernel's, probes), ICMP errors of our own
+                          // lcore (the kernel's, probes), ICMP errors of our own, and of a packet
+                          // that left in pieces all but the first
+    Counter fragmented;   // packets that left in pieces
     Counter handed_over;  // to another worker's ring
     Counter handed_in;    // taken from rings of other lcores
     std::array<Counter, punt_class_count> punted;

@@ -4,6 +4,7 @@
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/rewritten_headers.hh"
 #include "lib/dataplane/syn_mss.hh"
+#include "lib/wire/fragmentation.hh"
 #include "lib/wire/redirect.hh"
 #include "lib/wire/shim.hh"
 
@@ -37,6 +38,24 @@ Family write_tunnel(std::uint8_t* out, const BackendEntry& backend, const Packet
     return backend.outer.length == sizeof(Ipv4Header) ? Family::v4 : Family::v6;
 }
 
+// Whether a packet that does not fit may be cut: an IPv4 packet whose sender allows it by DF, or
+// the outer packet of a tunnel that it goes in (RFC 2003 3.1, RFC 2473 7.2). Nobody but the sender
+// cuts IPv6, and what any IPv6 link must carry fits: the configuration sees to that.
+bool may_cut(const BackendEntry& backend, std::uint32_t mtu, const PacketMeta& meta,
+             const Packet& packet) noexcept {
+    constexpr std::uint16_t dont_fragment = 0x4000;
+    if (meta.family == Family::v6) return false;
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(packet.data + meta.l3_offset);
+    if ((ip.fragment.host() & dont_fragment) != 0) return false;
+    const std::uint32_t outer = outer_length(backend), total = meta.ip_length + outer;
+    if (total > 0xffff) return false;
+    // Of what is cut, and of each of its pieces.
+    const std::uint32_t header = outer != 0 ? backend.outer.length : (ip.version_ihl & 15u) * 4;
+    const bool outer_v6 = outer != 0 && header == sizeof(Ipv6Header);
+    const std::size_t of_each = header + (outer_v6 ? sizeof(Ipv6FragmentHeader) : 0);
+    return fragment_count(total - header, static_cast<std::uint32_t>(of_each), mtu) != 0;
+}
+
 }  // namespace
 
 Verdict forward_any(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
@@ -47,12 +66,16 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
     if (!hop.resolved) return Verdict::dropped(DropReason::no_neighbor);
     const PortTable& port = tables.ports[index(hop.port)];
     const std::uint32_t outer = outer_length(backend);
-    if (meta.ip_length + outer > port.mtu) return Verdict::dropped(DropReason::too_big);
+    const bool whole = meta.ip_length + outer <= port.mtu;
+    if (!whole && !may_cut(backend, port.mtu, meta, packet))
+        return Verdict::dropped(DropReason::too_big);
 
-    const std::uint32_t link_length = ethernet_length + (port.vlan != 0 ? vlan_length : 0);
+    const std::uint32_t link_length = link_header_length(port);
     const std::uint32_t before = link_length + outer;  // the client's IP packet
     const int front = static_cast<int>(before) - meta.l3_offset;
-    if (front > packet.headroom) return Verdict::dropped(DropReason::no_headroom);
+    const std::size_t spare = whole ? 0 : sizeof(Ipv6FragmentHeader);
+    if (front + static_cast<int>(spare) > packet.headroom)
+        return Verdict::dropped(DropReason::no_headroom);
 
     if (backend.mss_clamp != 0 && (meta.tcp_flags & tcp_syn) != 0)
         clamp_syn(tables, backend.mss_clamp, packet);
@@ -71,7 +94,7 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
                               static_cast<std::uint32_t>(flow_hash));
     }
     write_link_header(packet.data, hop, port.vlan, family);
-    return Verdict::sent(hop.port);
+    return whole ? Verdict::sent(hop.port) : Verdict::sent_in_pieces(hop.port);
 }
 
 std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) noexcept {

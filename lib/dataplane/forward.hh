@@ -20,9 +20,10 @@ namespace weir {
 // Ethernet padding first, others only where the frame would be longer than the egress MTU with it.
 // `flow_hash` varies the outer source address where the port has a tunnel_source, and GUE's source
 // port. Of a service with mss_clamp the MSS of a SYN is lowered. Sets the packet's data and length.
-// Drops: no_route, no_neighbor, too_big, no_headroom; the packet is then unchanged. Precondition:
-// `meta` was read from this frame, so its EtherType lies in front of its IP header; and it is of
-// the family that the backend's template was made for.
+// What is then longer than the egress MTU but may be fragmented is to be sent in pieces, the whole
+// of it ready. Drops: no_route, no_neighbor, too_big, no_headroom; the packet is then unchanged.
+// Precondition: `meta` was read from this frame, so its EtherType lies in front of its IP header;
+// and it is of the family that the backend's template was made for.
 [[nodiscard]] inline Verdict forward(const Tables& tables, const BackendEntry& backend,
                                      const PacketMeta& meta, std::uint64_t flow_hash,
                                      Packet& packet) noexcept;

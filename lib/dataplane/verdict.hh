@@ -4,7 +4,8 @@
 //
 // Received = sent + punted + dropped, and an answered packet is one of those dropped for its
 // reason: its buffer goes back as an ICMP error, but that is a packet of Weir's own, counted by
-// itself and with the injected ones, and never as sent.
+// itself and with the injected ones, and never as sent. Of one that leaves in pieces the first is
+// what was sent, and the others are injected.
 #pragma once
 
 #include <array>
@@ -24,6 +25,9 @@ enum class Action : std::uint8_t {
     answer,     // back to where it came from, as an ICMP error
     hold,       // a fragment that waits for the first one of its datagram
     hand_over,  // a fragment of a flow that another worker owns
+    // Ready to be sent, but longer than the MTU of its port, and may be fragmented on the way: it
+    // leaves in pieces (lib/wire/fragmentation.hh). For is_sent() alone it is like `send`.
+    send_in_pieces = 0x80 | send,
 };
 
 // Order is the order of display; names are API (metrics, telemetry, weirctl) and never change.
@@ -103,7 +107,8 @@ struct alignas(4) Verdict {
     Action action = Action::drop;
     DropReason reason = DropReason::l2_truncated;  // drop, answer
     PuntClass punt_class = PuntClass::other;       // punt only
-    // send: egress; punt and answer: the port it came from. hold: slot(), hand_over: worker().
+    // send, whole or in pieces: egress; punt and answer: the port it came from. hold: slot(),
+    // hand_over: worker().
     PortId port{};
 
     [[nodiscard]] constexpr std::uint8_t slot() const noexcept {
@@ -120,6 +125,9 @@ struct alignas(4) Verdict {
         return of(Action::answer, reason_of(type), {}, from);
     }
     static constexpr Verdict sent(PortId out) noexcept { return of(Action::send, {}, {}, out); }
+    static constexpr Verdict sent_in_pieces(PortId out) noexcept {
+        return of(Action::send_in_pieces, {}, {}, out);
+    }
     static constexpr Verdict punted(PuntClass to, PortId from) noexcept {
         return of(Action::punt, {}, to, from);
     }
@@ -131,8 +139,9 @@ struct alignas(4) Verdict {
         return of(Action::hand_over, {}, {}, PortId{worker});
     }
 
+    // Whole or in pieces.
     [[nodiscard]] constexpr bool is_sent() const noexcept {
-        return static_cast<Action>(std::bit_cast<std::uint32_t>(*this) & 0xff) == Action::send;
+        return static_cast<Action>(std::bit_cast<std::uint32_t>(*this) & 0x7f) == Action::send;
     }
 
 private:

@@ -67,6 +67,7 @@ void fill_counters(const Engine& engine, InstanceView& view) {
     std::array<std::uint64_t, drop_reason_count> drops{};
     view.received = view.sent = view.punted = view.dropped = 0;
     view.injected = engine.control_counters().injected.read();
+    view.fragmented = 0;
     view.punted_by_class = {};
     view.icmp_errors_sent = {};
     view.workers.clear();
@@ -78,6 +79,7 @@ void fill_counters(const Engine& engine, InstanceView& view) {
         view.punted += view.workers.back().punted;
         view.dropped += view.workers.back().dropped;
         view.injected += counters.injected.read();
+        view.fragmented += counters.fragmented.read();
         for (std::size_t i = 0; i < drops.size(); ++i)
             drops[i] += counters.dropped[i].read();
         for (std::size_t i = 0; i < punt_class_count; ++i)

@@ -213,6 +213,7 @@ void Engine::Builder::equip_worker(Lcore& lcore) {
     step.flows = &*lcore.flows;
     if (lcore.nat) step.nat = &*lcore.nat;
     step.traffic = lcore.traffic;
+    step.pool = setup_.pool_on(lcore.node);
     lcore.loop->set_worker(tx_ports(worker), step);
 }
 

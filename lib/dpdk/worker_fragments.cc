@@ -57,7 +57,7 @@ void WorkerStep::serve_fragments(const Tables& tables, std::span<rte_mbuf* const
         packets_[i] = to_packet(*mbufs[i]);
     pipeline_.process_fragments(tables, {packets_.data(), count}, ports, {verdicts_.data(), count},
                                 now);
-    dispose_all(mbufs, now);
+    dispose_all(tables, mbufs, now);
 }
 
 void WorkerStep::hand_over(rte_mbuf* mbuf, std::uint8_t worker,

@@ -5,9 +5,19 @@
 #include <bit>
 #include <utility>
 
+#include <rte_random.h>
+
 #include "lib/dpdk/mbuf_adapter.hh"
 
 namespace weir {
+namespace {
+
+// From boot to boot another one (RFC 7739).
+std::uint32_t first_fragment_id(const WorkerPlace& place) noexcept {
+    return static_cast<std::uint32_t>(rte_rand()) * place.workers + place.worker;
+}
+
+}  // namespace
 
 WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
     : inputs_(setup.inputs),
@@ -19,7 +29,10 @@ WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
                 setup.place, setup.nat),
       punt_(setup.punt_rings, counters),
       fragments_in_(setup.fragments_in),
-      fragments_out_(setup.fragments_out) {}
+      fragments_out_(setup.fragments_out),
+      pool_(setup.pool),
+      fragment_id_(first_fragment_id(setup.place)),
+      fragment_id_step_(setup.place.workers) {}
 
 WorkerStep::~WorkerStep() {
     rte_pktmbuf_free_bulk(held_.data(), static_cast<unsigned>(held_.size()));
@@ -46,14 +59,15 @@ unsigned WorkerStep::run(const Tables& tables, std::span<rte_mbuf*> kept, Tick n
             write_back(mbufs[i], packets_[i]);
         tx_.send(verdicts_[0].port, mbufs);
     } else {
-        dispose_all(mbufs, now);
+        dispose_all(tables, mbufs, now);
     }
     return count + others;
 }
 
-void WorkerStep::dispose_all(std::span<rte_mbuf* const> mbufs, Tick now) noexcept {
+void WorkerStep::dispose_all(const Tables& tables, std::span<rte_mbuf* const> mbufs,
+                             Tick now) noexcept {
     for (std::size_t i = 0; i < mbufs.size(); ++i)
-        dispose(mbufs[i], i, now);
+        dispose(tables, mbufs[i], i, now);
     tx_.flush();
     rte_pktmbuf_free_bulk(drops_.data(), dropped_);
     dropped_ = 0;
@@ -63,18 +77,22 @@ void WorkerStep::dispose_all(std::span<rte_mbuf* const> mbufs, Tick now) noexcep
 bool WorkerStep::one_way(unsigned count) const noexcept {
     // Verdicts as words: of what is sent, the port is all that may differ.
     const auto first = std::bit_cast<std::uint32_t>(verdicts_[0]);
-    std::uint32_t differ = verdicts_[0].is_sent() ? 0 : 1;
+    std::uint32_t differ = verdicts_[0].action == Action::send ? 0 : 1;
     for (unsigned i = 0; i < count; ++i)
         differ |= std::bit_cast<std::uint32_t>(verdicts_[i]) ^ first;
     return differ == 0;
 }
 
-void WorkerStep::dispose(rte_mbuf* mbuf, std::size_t i, Tick now) noexcept {
+void WorkerStep::dispose(const Tables& tables, rte_mbuf* mbuf, std::size_t i, Tick now) noexcept {
     const Verdict& verdict = verdicts_[i];
     switch (verdict.action) {
         case Action::send:
             write_back(mbuf, packets_[i]);
             tx_.push(verdict.port, mbuf);
+            return;
+        case Action::send_in_pieces:
+            write_back(mbuf, packets_[i]);
+            send_in_pieces(tables.ports[index(verdict.port)], verdict.port, mbuf);
             return;
         case Action::punt:
             if (!punt_.offer(verdict.punt_class, mbuf, now)) drop(mbuf, DropReason::punt_limited);

@@ -33,6 +33,8 @@ public:
         FlowTable* flows = nullptr;
         NatTable* nat = nullptr;  // full-nat alone
         WorkerTraffic* traffic = nullptr;
+        // Of the pieces of packets that are too long; nullptr: those drop as mbuf_exhausted.
+        rte_mempool* pool = nullptr;
     };
     // What the setup points to, `counters` and `tx` outlive the step. Used by one lcore alone.
     WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx);
@@ -64,8 +66,9 @@ public:
 private:
     std::span<rte_mbuf*> join(std::span<rte_mbuf*> kept) noexcept;
     [[nodiscard]] bool one_way(unsigned count) const noexcept;
-    void dispose_all(std::span<rte_mbuf* const> mbufs, Tick now) noexcept;
-    void dispose(rte_mbuf* mbuf, std::size_t i, Tick now) noexcept;
+    void dispose_all(const Tables& tables, std::span<rte_mbuf* const> mbufs, Tick now) noexcept;
+    void dispose(const Tables& tables, rte_mbuf* mbuf, std::size_t i, Tick now) noexcept;
+    void send_in_pieces(const PortTable& port, PortId id, rte_mbuf* mbuf) noexcept;
     // Fragments whose first one is known by now: those that waited here, and other workers'.
     unsigned serve_released(const Tables& tables, Tick now) noexcept;
     unsigned serve_fragments_in(const Tables& tables, Tick now) noexcept;
@@ -91,6 +94,10 @@ private:
 
     std::vector<MbufRing*> fragments_in_, fragments_out_;
     std::array<rte_mbuf*, FragmentTable::slots> held_{};  // by slot; nullptr: free
+
+    rte_mempool* const pool_;
+    // Of the next packet that is cut; those of different workers differ.
+    std::uint32_t fragment_id_, fragment_id_step_;
 
     unsigned collected_ = 0, dropped_ = 0;
     std::array<rte_mbuf*, max_burst> mbufs_{}, drops_{};

@@ -28,6 +28,11 @@ struct Expect {
     // Where a source port of the pool stands in an untagged frame: any from 1024 on, if the
     // transport checksum fits it. 0: none.
     std::size_t pool_port_at = 0;
+    // Fragments that leave behind `frame`, the first one: cut by us.
+    std::vector<Bytes> later;
+    // Where the fragments' id stands when it is one of ours, which is the same in all of them: 2
+    // bytes of IPv4, whose checksum is then recomputed, or 4 of IPv6. 0: all bytes are compared.
+    std::size_t fragment_id_at = 0;
 };
 
 inline Expect drop(DropReason reason) {
@@ -39,17 +44,24 @@ inline Expect punt(PuntClass to) {
 inline Expect send(In port, Bytes frame) {
     return {.action = Action::send, .port = port, .frame = std::move(frame)};
 }
-
+// A datagram of which these are all fragments, in order.
+inline Expect send_fragments(In port, std::vector<Bytes> frames, std::size_t fragment_id_at = 0) {
+    Expect expect{.action = Action::send_in_pieces, .port = port};
+    expect.frame = frames.front();
+    expect.later.assign(frames.begin() + 1, frames.end());
+    expect.fragment_id_at = fragment_id_at;
+    return expect;
+}
 inline Expect answer(In port, DropReason reason, Bytes frame) {
     return {.action = Action::answer, .reason = reason, .port = port, .frame = std::move(frame)};
 }
-// It leaves, or something does in answer.
-inline bool leaves(const Expect& expect) {
-    return expect.action == Action::send || expect.action == Action::answer;
-}
 // It counts as dropped; without a TAP, what is for the kernel does, too.
 inline bool counts_as_dropped(const Expect& expect) {
-    return expect.action != Action::send;
+    return expect.action != Action::send && expect.action != Action::send_in_pieces;
+}
+// It leaves, or something does in answer.
+inline bool leaves(const Expect& expect) {
+    return expect.action == Action::answer || !counts_as_dropped(expect);
 }
 
 struct Case {
@@ -79,8 +91,14 @@ Cases tunnel_cases();
 Cases l3dsr_cases();
 Cases nat_cases();
 Cases nat_odd_cases();
+Cases pieces_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
+
+// What fragment `i` of send_fragments() must be, by itself.
+Expect of_fragment(const Expect& expect, std::size_t i);
+// The id of a fragment that left, if it is one of ours; else empty.
+Bytes fragment_id(const Expect& expect, const Bytes& frame);
 
 // Compares a frame that was sent with what a case expects; empty when it is the same, else what
 // differs first. Entropy bits are skipped, and the outer IPv4 checksum is then recomputed.

@@ -138,8 +138,7 @@ Cases too_big_cases() {
                 Ethernet{.destination = net::client_mac, .source = net::lan_mac} /
                     told_by4(net::vip_tagged, 3, 4, 1500, jumbo)),
          20},
-        silent("too big without DF is not answered", long4(net::vip_wan44, 1481, 0), too_big),
-        silent("an ICMP error that does not fit its tunnel is not answered",
+        silent("an ICMP error that does not fit its tunnel, with DF, is not answered",
                Ip4{.source = "192.0.2.1", .destination = net::vip_wan44, .protocol = 1} /
                    sound_icmp(3, 4, 1400, answer_about + filled(1481 - 68)),
                too_big),

@@ -132,10 +132,6 @@ void add_sizes(const Format& format, Cases& cases) {
         cases.push_back(
             {name + ": one byte more is answered", In::wan, arrives(true, over),
              answer(In::wan, DropReason::too_big, back / told_by4(to, 3, 4, room, over)), 20});
-        Bytes divisible = Ip4{.destination = to, .fragment = 0} /
-                          (Tcp{.source = 47000} / filled(1501 - outer - 40));
-        cases.push_back({name + ": one byte more, without DF", In::wan, arrives(true, divisible),
-                         drop(DropReason::too_big), 20});
     }
 }
 

@@ -45,13 +45,9 @@ public:
             CHECK(result_.dropped[reason] == expected_drops_[reason]);
         }
         if (!leaves(one.expect)) return;
-        auto& left = result_.left[static_cast<std::size_t>(one.expect.port)];
-        const auto found = std::find_if(left.begin(), left.end(), [&](const Bytes& frame) {
-            return difference(one.expect, frame).empty();
-        });
-        INFO("expected:\n" << hex(one.expect.frame));
-        REQUIRE(found != left.end());
-        left.erase(found);
+        const Bytes first = take(of_fragment(one.expect, 0), {});
+        for (std::size_t i = 1; i <= one.expect.later.size(); ++i)
+            take(of_fragment(one.expect, i), fragment_id(one.expect, first));
     }
     // After all cases: nothing else left, and the counters add up.
     void check_rest(std::size_t cases) {
@@ -69,6 +65,20 @@ public:
     }
 
 private:
+    // The frame that left as expected; `id`: and with this id, unless empty.
+    Bytes take(const Expect& expect, const Bytes& id) {
+        auto& left = result_.left[static_cast<std::size_t>(expect.port)];
+        const auto found = std::find_if(left.begin(), left.end(), [&](const Bytes& frame) {
+            return difference(expect, frame).empty() &&
+                   (id.empty() || fragment_id(expect, frame) == id);
+        });
+        INFO("expected:\n" << hex(expect.frame));
+        REQUIRE(found != left.end());
+        Bytes frame = *found;
+        left.erase(found);
+        return frame;
+    }
+
     BinaryResult result_;
     std::map<std::string, std::uint64_t> expected_drops_;
 };

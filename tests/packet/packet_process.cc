@@ -14,6 +14,7 @@
 #include "lib/dataplane/process.hh"
 #include "tests/packet/configuration.hh"
 #include "tests/packet/main.hh"
+#include "tests/packet/pieces.hh"
 
 using namespace weir;
 using namespace weir::test;
@@ -92,7 +93,7 @@ private:
         }
     }
 
-    static void check(const Case& one, const Buffer& buffer, const Verdict& verdict) {
+    void check(const Case& one, const Buffer& buffer, const Verdict& verdict) const {
         const Bytes after(buffer.packet.data, buffer.packet.data + buffer.packet.length);
         INFO("in:\n" << hex(one.frame) << "\nout:\n" << hex(after));
         REQUIRE(verdict.action == one.expect.action);
@@ -102,6 +103,9 @@ private:
             CHECK(verdict.punt_class == one.expect.punt);
             CHECK(verdict.port == buffer.packet.port);
             CHECK(after == one.frame);
+        } else if (verdict.action == Action::send_in_pieces) {
+            CHECK(verdict.port == PortId{static_cast<std::uint8_t>(one.expect.port)});
+            check_pieces(one, pieces_of(buffer.packet, tables_->ports[index(verdict.port)], 77));
         } else {
             if (verdict.action == Action::answer)
                 CHECK(name(verdict.reason) == name(one.expect.reason));
@@ -110,6 +114,14 @@ private:
         }
     }
 
+    static void check_pieces(const Case& one, const std::vector<Bytes>& frames) {
+        REQUIRE(frames.size() == 1 + one.expect.later.size());
+        for (std::size_t i = 0; i < frames.size(); ++i) {
+            INFO("fragment " << i << ":\n" << hex(frames[i]));
+            CHECK(difference(of_fragment(one.expect, i), frames[i]) == "");
+            CHECK(fragment_id(one.expect, frames[i]) == fragment_id(one.expect, frames[0]));
+        }
+    }
     static std::string_view name(DropReason reason) {
         return drop_reasons[static_cast<std::size_t>(reason)].name;
     }

@@ -11,8 +11,10 @@
 //   c  u32 length, text               this configuration from now on, as by a reload
 //   f                                 a new, empty connection table
 // Answers, one for each packet of a burst: u8 number of the action, u8 of the drop reason, u8 of
-// the punt class, u8 port, u32 length, bytes (none of a drop). Written out at the end of each
-// burst. The first word is c. The names of drop reasons and punt classes: `play --names`.
+// the punt class, u8 port, u32 length, bytes (none of a drop). Of a packet that leaves in pieces
+// each of them, with the number of that action, and then one without bytes that was sent. Written
+// out at the end of each burst. The first word is c. The names of drop reasons and punt classes:
+// `play --names`.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -27,6 +29,7 @@
 #include "lib/control/compile.hh"
 #include "lib/control/config.hh"
 #include "lib/dataplane/process.hh"
+#include "tests/packet/pieces.hh"
 
 using namespace weir;
 
@@ -83,21 +86,31 @@ public:
         pipeline_.process(tables, {packets.data(), frames.size()}, {verdicts.data(), frames.size()},
                           now);
         for (std::size_t i = 0; i < frames.size(); ++i)
-            answer(verdicts[i], packets[i]);
+            answer(tables, verdicts[i], packets[i]);
         std::fflush(stdout);
     }
 
 private:
-    static void answer(const Verdict& verdict, const Packet& packet) {
-        const std::uint32_t length = verdict.action == Action::drop ? 0 : packet.length;
+    static void answer(const Tables& tables, const Verdict& verdict, const Packet& packet) {
+        if (verdict.action == Action::send_in_pieces) {
+            for (const Bytes& frame :
+                 test::pieces_of(packet, tables.ports[index(verdict.port)], fragment_id))
+                write(verdict, static_cast<std::uint32_t>(frame.size()), frame.data());
+            write(Verdict::sent(verdict.port), 0, packet.data);
+            return;
+        }
+        write(verdict, verdict.action == Action::drop ? 0 : packet.length, packet.data);
+    }
+    static void write(const Verdict& verdict, std::uint32_t length, const std::uint8_t* bytes) {
         const std::array<std::uint8_t, 4> head{
             static_cast<std::uint8_t>(verdict.action), static_cast<std::uint8_t>(verdict.reason),
             static_cast<std::uint8_t>(verdict.punt_class), static_cast<std::uint8_t>(verdict.port)};
         std::fwrite(head.data(), 1, head.size(), stdout);
         std::fwrite(&length, sizeof length, 1, stdout);
-        std::fwrite(packet.data, 1, length, stdout);
+        std::fwrite(bytes, 1, length, stdout);
     }
 
+    static constexpr std::uint32_t fragment_id = 0x77;  // of what leaves in pieces
     struct alignas(64) Line {
         std::byte bytes[64];
     };

@@ -38,6 +38,17 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class SentInPieces:
+    """Too long for its port, and cut: `frames`, in order."""
+
+    port: int
+    frames: tuple
+
+    def __str__(self):
+        return f"sent in pieces by port {self.port}: {', '.join(one.hex() for one in self.frames)}"
+
+
+@dataclass(frozen=True)
 class Answered:
     """Dropped for `reason`, and its sender is told: `frame`, by the port that it came from."""
 

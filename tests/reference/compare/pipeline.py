@@ -5,12 +5,13 @@ import struct
 import subprocess
 from functools import lru_cache
 
-from balancer.outcome import Answered, Dropped, Sent, ToKernel
+from balancer.outcome import Answered, Dropped, Sent, SentInPieces, ToKernel
 
 from .setup import PLAY
 
 MAX_BURST = 64
 DROP, SEND, PUNT, ANSWER = range(4)
+PIECE = 0x80 | SEND
 
 
 @lru_cache
@@ -63,9 +64,18 @@ class Pipeline:
         self.child.stdin.flush()
         return [self.outcome(frame) for _, frame in packets]
 
+    def read(self):
+        head = struct.unpack("<BBBBI", self.child.stdout.read(8))
+        return *head[:4], self.child.stdout.read(head[4])
+
     def outcome(self, frame):
-        action, reason, punt_class, port, length = struct.unpack("<BBBBI", self.child.stdout.read(8))
-        data = self.child.stdout.read(length)
+        action, reason, punt_class, port, data = self.read()
+        pieces = []
+        while action == PIECE:
+            pieces.append(data)
+            action, reason, punt_class, port, data = self.read()
+        if pieces:
+            return SentInPieces(port, tuple(pieces))
         if action == DROP:
             return Dropped(self.reasons[reason])
         if action == SEND:

@@ -24,7 +24,8 @@ struct Setting {
     MacAddress neighbor{{2, 0, 0, 0, 1, 11}};
     bool resolved = true, routed = true;
     Family family = Family::v4, outer_family = Family::v4;
-    bool tunnel = false;
+    bool tunnel = false, dont_fragment = true;  // the latter of IPv4
+
     Rewrite format = Rewrite::ipv4_outer;  // of a tunnel; the first of both stands for ipip
     bool tagged_ingress = false;
     std::uint16_t ip_length = 100, padding = 0, headroom = 128;
@@ -61,7 +62,7 @@ struct Setting {
         const std::size_t length = offset + std::size_t{ip_length} + padding;
         const std::unique_ptr<std::uint8_t[]> memory(new std::uint8_t[headroom + length]);
         for (std::size_t i = 0; i < headroom + length; ++i)
-            memory[i] = static_cast<std::uint8_t>(i * 7 + 3);
+            memory[i] = byte(i, headroom + offset);
         const std::uint16_t type = family == Family::v4 ? 0x0800 : 0x86dd;
         memory[headroom + offset - 2u] = static_cast<std::uint8_t>(type >> 8);
         memory[headroom + offset - 1u] = static_cast<std::uint8_t>(type);
@@ -77,6 +78,12 @@ struct Setting {
         return {verdict, packet.data - (memory.get() + headroom),
                 Bytes(memory.get(), memory.get() + headroom + length),
                 Bytes(packet.data, packet.data + packet.length)};
+    }
+    // What stands `i` bytes behind the start of the buffer, whose IP header begins at `ip`.
+    [[nodiscard]] std::uint8_t byte(std::size_t i, std::size_t ip) const {
+        if (i == ip) return family == Family::v4 ? 0x45 : 0x60;
+        if (i == ip + 6 && family == Family::v4) return dont_fragment ? 0x40 : 0;
+        return static_cast<std::uint8_t>(i * 7 + 3);
     }
     [[nodiscard]] Result run() const { return run(quick); }
     static Verdict quick(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
@@ -138,6 +145,7 @@ TEST_CASE("forward: the quick way is the same as step by step", "[dataplane][pro
             round % 2 == 0
                 ? 40 + random() % 1500
                 : std::min<std::size_t>(max_frame, setting.port.mtu + 2u - random() % 50));
+        setting.dont_fragment = random() % 2 == 0;
         setting.padding = static_cast<std::uint16_t>(random() % 3 == 0 ? random() % 20 : 0);
         setting.headroom = static_cast<std::uint16_t>(random() % 4 == 0 ? random() % 50 : 128);
         setting.traffic_class = static_cast<std::uint8_t>(random());
@@ -169,7 +177,7 @@ TEST_CASE("forward: what the client sent stays as it was, to the last byte",
                 REQUIRE(result.frame.size() == front + setting.ip_length);
                 const std::size_t at = setting.headroom + (tagged_ingress ? 18u : 14u);
                 for (std::size_t i = 0; i < setting.ip_length; ++i)
-                    REQUIRE(result.frame[front + i] == static_cast<std::uint8_t>((at + i) * 7 + 3));
+                    REQUIRE(result.frame[front + i] == setting.byte(at + i, at));
             }
         }
     }
@@ -193,6 +201,53 @@ TEST_CASE("forward: the MTU is exact, with each outer header, tagged or not", "[
         setting.ip_length = 65535;
         CHECK(setting.reason() == DropReason::too_big);
     }
+}
+
+TEST_CASE("forward: what does not fit is cut if the sender allows it", "[dataplane]") {
+    for (Setting setting : all_formats()) {
+        const bool outer_v6 = setting.tunnel && setting.outer_family == Family::v6;
+        const std::uint32_t of_each = !setting.tunnel ? 20 : outer_v6 ? 48 : 20;
+        setting.dont_fragment = false;
+        setting.padding = 9;
+        for (const std::uint16_t vlan : {std::uint16_t{0}, std::uint16_t{7}}) {
+            setting.port.vlan = vlan;
+            setting.port.mtu = 1500;
+            setting.ip_length = static_cast<std::uint16_t>(1500 - setting.outer_bytes());
+            CHECK(setting.run().verdict.action == Action::send);
+            ++setting.ip_length;
+            const Setting::Result cut = setting.run();
+            CHECK(cut.verdict.action == Action::send_in_pieces);
+            CHECK(cut.verdict.is_sent());
+            CHECK(cut.verdict.port == PortId{1});
+            // The whole of it, without padding.
+            CHECK(cut.frame.size() == (vlan == 0 ? 14u : 18u) + 1501);
+            setting.port.mtu = 576;
+            const std::uint32_t most = 32 * ((576 - of_each) / 8 * 8);
+            setting.ip_length = static_cast<std::uint16_t>(
+                most + (setting.tunnel ? outer_v6 ? 40u : 20u : 20u) - setting.outer_bytes());
+            CHECK(setting.run().verdict.action == Action::send_in_pieces);
+            ++setting.ip_length;
+            CHECK(setting.reason() == DropReason::too_big);
+        }
+        setting.ip_length = 65535;
+        CHECK(setting.reason() == DropReason::too_big);
+        setting.family = Family::v6;
+        setting.port.mtu = 1500;
+        setting.ip_length = 1501;
+        CHECK(setting.reason() == DropReason::too_big);
+    }
+}
+
+TEST_CASE("forward: what is to be cut leaves room for the fragment header", "[dataplane]") {
+    Setting setting;
+    setting.tunnel = true;
+    setting.outer_family = Family::v6;
+    setting.dont_fragment = false;
+    setting.ip_length = 1461;
+    setting.headroom = 48;
+    CHECK(setting.run().verdict.action == Action::send_in_pieces);
+    setting.headroom = 47;
+    CHECK(setting.reason() == DropReason::no_headroom);
 }
 
 TEST_CASE("forward: the first of several reasons is named", "[dataplane]") {

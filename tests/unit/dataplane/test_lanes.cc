@@ -46,6 +46,7 @@ bool same(const Verdict& a, const Verdict& b) {
     if (a.action != b.action) return false;
     switch (a.action) {
         case Action::send:
+        case Action::send_in_pieces:
             return a.port == b.port;
         case Action::punt:
             return a.port == b.port && a.punt_class == b.punt_class;

@@ -284,6 +284,7 @@ Rig::Sums Rig::sums() const {
         sums.received += counters.received.read();
         sums.sent += counters.sent.read();
         sums.injected += counters.injected.read();
+        sums.fragmented += counters.fragmented.read();
         sums.handed_over += counters.handed_over.read();
         sums.handed_in += counters.handed_in.read();
         for (std::size_t i = 0; i < punt_class_count; ++i) {

@@ -114,7 +114,7 @@ public:
     bool kernel_sends(unsigned port, const Bytes& frame);
 
     struct Sums {
-        std::uint64_t received = 0, sent = 0, injected = 0, punted = 0, dropped = 0;
+        std::uint64_t received = 0, sent = 0, injected = 0, fragmented = 0, punted = 0, dropped = 0;
         std::uint64_t handed_over = 0, handed_in = 0;
         std::array<std::uint64_t, punt_class_count> punted_by_class{};
         std::array<std::uint64_t, drop_reason_count> dropped_by_reason{};
