@@ -25,7 +25,7 @@ inline constexpr std::uint32_t max_backends = 131'072, max_services = 16'384,
 
 static_assert(max_services <= 65'536);
 
-// A service of any protocol has two; as many again may have left and still have flows.
+// A service of any protocol has three; a third as many may have left and still have flows.
 inline constexpr std::uint32_t max_endpoints = 65'536;
 static_assert(max_endpoints >= 4 * max_services);
 

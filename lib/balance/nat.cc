@@ -16,6 +16,7 @@ NatTables::NatTables(std::span<const Backend> backends, std::vector<IpAddress> p
         if (backend.pool.count != 0) continue;  // replies go to the pool
         services_.push_back(backend.service);
         ServiceKey& key = ends[i].key;
+        ends[i].forward = Forward::nat;
         key = backend.key;
         key.vip = backend.end.address;
         if (backend.end.port != 0) key.first_port = key.last_port = backend.end.port;

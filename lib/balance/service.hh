@@ -14,13 +14,14 @@
 #include "lib/balance/maglev.hh"
 #include "lib/wire/address.hh"
 #include "lib/wire/encapsulate.hh"
+#include "lib/wire/parse.hh"
 #include "lib/wire/redirect.hh"
 #include "lib/wire/shim.hh"
 
 namespace weir {
 
 enum class Forward : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr, nat, full_nat };
-enum class ServiceProtocol : std::uint8_t { any = 0, tcp = 6, udp = 17 };
+enum class ServiceProtocol : std::uint8_t { any = 0, tcp = 6, udp = 17, sctp = 132 };
 
 // What packets the service owns. Ports in host byte order, first <= last; 0..65535 is "any".
 struct ServiceKey {
@@ -29,6 +30,16 @@ struct ServiceKey {
     std::uint16_t first_port = 0, last_port = 0;
     friend bool operator==(const ServiceKey&, const ServiceKey&) = default;
 };
+
+// Whether packets of IP protocol `number` may be for a service of this key and mode; ports decide
+// further. Translation of addresses is for TCP and UDP alone.
+[[nodiscard]] constexpr bool speaks(const ServiceKey& key, Forward forward,
+                                    std::uint8_t number) noexcept {
+    if (key.protocol != ServiceProtocol::any)
+        return number == static_cast<std::uint8_t>(key.protocol);
+    const bool translates = forward == Forward::nat || forward == Forward::full_nat;
+    return number == proto_tcp || number == proto_udp || (number == proto_sctp && !translates);
+}
 
 // What becomes of the bytes of a packet for a backend. Most packets are of the first three, which
 // forward() does by itself.
@@ -98,8 +109,8 @@ static_assert(sizeof(BackendEntry) == 64 && max_next_hops < aside_bit);
 struct ServiceTable {
     ServiceId id{};
     ServiceKey key;
-    // Numbers of (VIP, protocol, ports) in the connection tables: TCP's, UDP's.
-    std::array<EndpointId, 2> endpoints{EndpointId{0}, EndpointId{1}};
+    // Numbers of (VIP, protocol, ports) in the connection tables: TCP's, UDP's, SCTP's.
+    std::array<EndpointId, 3> endpoints{EndpointId{0}, EndpointId{1}, EndpointId{2}};
     Forward forward = Forward::dsr_l2;
     std::string name;
     std::vector<Seat> slots;          // live table, prime length; all no_seat when none is live
@@ -114,7 +125,8 @@ struct ServiceTable {
         return seats.empty() ? std::uint16_t{0} : seats[0].mss_clamp;
     }
     [[nodiscard]] EndpointId endpoint(std::uint8_t ip_protocol) const noexcept {
-        return endpoints[ip_protocol == static_cast<std::uint8_t>(ServiceProtocol::udp) ? 1 : 0];
+        if (ip_protocol == proto_tcp) return endpoints[0];
+        return endpoints[ip_protocol == proto_udp ? 1 : 2];
     }
     [[nodiscard]] bool several_ports() const noexcept { return key.first_port != key.last_port; }
 };

@@ -12,8 +12,13 @@
 namespace weir {
 namespace {
 
-constexpr std::uint8_t tcp = static_cast<std::uint8_t>(ServiceProtocol::tcp);
-constexpr std::uint8_t udp = static_cast<std::uint8_t>(ServiceProtocol::udp);
+// Protocols with ports, in the order of their lists.
+constexpr std::array<std::uint8_t, 3> with_ports{proto_tcp, proto_udp, proto_sctp};
+
+// The place in `with_ports`; its size: none.
+std::size_t list_of(std::uint8_t protocol) noexcept {
+    return static_cast<std::size_t>(std::ranges::find(with_ports, protocol) - with_ports.begin());
+}
 
 // Two multiplications and a fold of the high bits. Not keyed: what is stored comes from the
 // configuration alone, so no sender of packets can make a chain longer.
@@ -50,8 +55,8 @@ bool single_port(const ServiceKey& key) {
     return key.first_port == key.last_port;
 }
 
-bool speaks(const ServiceKey& key, ServiceProtocol protocol) {
-    return key.protocol == protocol || key.protocol == ServiceProtocol::any;
+bool speaks(const ServiceTable& service, std::uint8_t protocol) {
+    return weir::speaks(service.key, service.forward, protocol);
 }
 
 // Smaller is more specific.
@@ -79,8 +84,8 @@ public:
 
 private:
     AddressSlot& address_slot(const IpAddress& address, AddressRole role);
-    void add_single(std::uint32_t place, ServiceProtocol protocol);
-    StretchList flatten(std::vector<std::uint32_t> ranges, ServiceProtocol protocol);
+    void add_single(std::uint32_t place, std::uint8_t protocol);
+    StretchList flatten(std::vector<std::uint32_t> ranges, std::uint8_t protocol);
     template <typename Single>
     [[nodiscard]] Singles<Single> table_of(const std::vector<Single>& all) const;
 
@@ -96,20 +101,20 @@ ServiceIndex::AddressSlot& ServiceIndex::Builder::address_slot(const IpAddress& 
         addresses_.slots, hash(address, 0),
         [](const AddressSlot& s) { return s.role == AddressRole::foreign; },
         [&](const AddressSlot& s) { return s.address == address; });
-    if (slot.role == AddressRole::foreign) slot = {address, role, {}, {}};
+    if (slot.role == AddressRole::foreign) slot = {address, role, {}};
     return slot;
 }
 
-void ServiceIndex::Builder::add_single(std::uint32_t place, ServiceProtocol protocol) {
+void ServiceIndex::Builder::add_single(std::uint32_t place, std::uint8_t protocol) {
     const ServiceTable& service = *services_[place];
-    const auto number = static_cast<std::uint8_t>(protocol);
-    const ServiceHit hit{place, service.endpoint(number),
+    const ServiceHit hit{place, service.endpoint(protocol),
                          static_cast<std::uint16_t>(index(service.id))};
     const auto [low, high] = words_of(service.key.vip);
     if (service.key.vip.family == Family::v4) {
-        v4_.emplace_back(static_cast<std::uint32_t>(low), number, service.key.first_port).hit = hit;
+        v4_.emplace_back(static_cast<std::uint32_t>(low), protocol, service.key.first_port).hit =
+            hit;
     } else {
-        v6_.emplace_back(low, high, number, service.key.first_port).hit = hit;
+        v6_.emplace_back(low, high, protocol, service.key.first_port).hit = hit;
     }
 }
 
@@ -132,10 +137,10 @@ ServiceIndex::Singles<Single> ServiceIndex::Builder::table_of(
 
 // Cuts overlapping ranges of one VIP into disjoint stretches, each with its most specific service.
 ServiceIndex::StretchList ServiceIndex::Builder::flatten(std::vector<std::uint32_t> ranges,
-                                                         ServiceProtocol protocol) {
+                                                         std::uint8_t protocol) {
     const auto key = [&](std::size_t i) -> const ServiceKey& { return services_[ranges[i]]->key; };
     std::erase_if(ranges,
-                  [&](std::uint32_t place) { return !speaks(services_[place]->key, protocol); });
+                  [&](std::uint32_t place) { return !speaks(*services_[place], protocol); });
     using Edge = std::pair<std::uint32_t, std::size_t>;  // port, number of the range
     std::vector<Edge> starts, ends;
     for (std::size_t i = 0; i < ranges.size(); ++i) {
@@ -174,14 +179,14 @@ void ServiceIndex::Builder::add_services() {
             ranges[key.vip].push_back(place);
             continue;
         }
-        for (const ServiceProtocol protocol : {ServiceProtocol::tcp, ServiceProtocol::udp}) {
-            if (speaks(key, protocol)) add_single(place, protocol);
+        for (const std::uint8_t protocol : with_ports) {
+            if (speaks(*services_[place], protocol)) add_single(place, protocol);
         }
     }
     for (const auto& [vip, list] : ranges) {
         AddressSlot& slot = address_slot(vip, AddressRole::vip);
-        slot.tcp = flatten(list, ServiceProtocol::tcp);
-        slot.udp = flatten(list, ServiceProtocol::udp);
+        for (std::size_t i = 0; i < with_ports.size(); ++i)
+            slot.stretches[i] = flatten(list, with_ports[i]);
     }
 }
 
@@ -223,7 +228,9 @@ const ServiceIndex::AddressSlot* ServiceIndex::find_address(
 ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t protocol,
                                 std::uint16_t port) const noexcept {
     if (addresses_ == nullptr) return {};
-    if (protocol == tcp || protocol == udp) {
+    const std::size_t number = list_of(protocol);
+    const bool has_ports = number < with_ports.size();
+    if (has_ports) {
         const auto [low, high] = words_of(destination);
         const ServiceHit hit = destination.family == Family::v4
                                    ? find_single(static_cast<std::uint32_t>(low), protocol, port)
@@ -232,9 +239,8 @@ ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t proto
     }
     const AddressSlot* slot = find_address(destination);
     if (slot == nullptr) return {};
-    const StretchList list = protocol == tcp   ? slot->tcp
-                             : protocol == udp ? slot->udp
-                                               : StretchList{};
+    if (!has_ports) return {slot->role};
+    const StretchList list = slot->stretches[number];
     const std::span stretches = std::span(addresses_->stretches).subspan(list.begin, list.count);
     const auto after = std::ranges::upper_bound(stretches, port, {}, &Stretch::first);
     if (after == stretches.begin() || (after - 1)->last < port) return {slot->role};

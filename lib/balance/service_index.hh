@@ -9,6 +9,7 @@
 // thread may look up. Copies share all memory.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -52,17 +53,17 @@ struct ProbeTarget {
 
 class ServiceIndex {
 public:
-    // Of equal keys the first wins (the configuration check refuses them). Reads id, key and
+    // Of equal keys the first wins (the configuration check refuses them). Reads id, key, mode and
     // endpoints of each service, and keeps no pointer to it. O(n log n), allocates.
     static ServiceIndex build(std::span<const ServiceTable* const> services,
                               std::span<const IpAddress> own_addresses,
                               std::span<const ProbeTarget> probe_targets);
 
     // `protocol` is the IP protocol number, `port` the destination port in host byte order. For
-    // protocols other than TCP and UDP only the role is meaningful.
+    // protocols other than TCP, UDP and SCTP only the role is meaningful.
     [[nodiscard]] ServiceMatch find(const IpAddress& destination, std::uint8_t protocol,
                                     std::uint16_t port) const noexcept;
-    // What find() answers for TCP or UDP and a port that a service names alone; none: ask find().
+    // What find() answers for a port that a service names alone; none: ask find().
     // The address as the machine reads its bytes. One line in most cases, and not a byte of the
     // service itself.
     [[nodiscard]] const ServiceHit& find_single(std::uint32_t destination, std::uint8_t protocol,
@@ -175,7 +176,7 @@ private:
     struct AddressSlot {
         IpAddress address;
         AddressRole role = AddressRole::foreign;  // foreign: empty
-        StretchList tcp, udp;
+        std::array<StretchList, 3> stretches{};   // by list_of()
     };
 
     struct Addresses {

@@ -96,7 +96,8 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
     table.id = registry.service(service.name).value();
     table.key = service.key;
     table.endpoints = {registry.endpoint(service.key, ServiceProtocol::tcp),
-                       registry.endpoint(service.key, ServiceProtocol::udp)};
+                       registry.endpoint(service.key, ServiceProtocol::udp),
+                       registry.endpoint(service.key, ServiceProtocol::sctp)};
     table.forward = service.forward;
     table.name = service.name;
     table.live.resize(backends.size());

@@ -90,8 +90,11 @@ void report_clash(const KeyAt& a, const KeyAt& b, Draft& draft) {
                                    other.name, line));
 }
 
-bool has_single_port(const ServiceKey& key) noexcept {
-    return key.first_port == key.last_port;
+// Why the service's port cannot be a probe's; nullptr: it can. Probes are TCP.
+const char* without_probe_port(const ServiceKey& key) noexcept {
+    if (key.protocol == ServiceProtocol::sctp)
+        return "takes SCTP alone, and its probes would be TCP to its port";
+    return key.first_port != key.last_port ? "has no single port to probe" : nullptr;
 }
 
 }  // namespace
@@ -135,11 +138,11 @@ void check_health_references(Draft& draft) {
             draft.problems.add(places.health, fmt::format("there is no [health.{}] in the file{}",
                                                           printable(service.health),
                                                           did_you_mean(service.health, names)));
-        } else if (health->second.port == 0 && places.key_ok && !has_single_port(service.key)) {
-            draft.problems.add(places.health,
-                               fmt::format("service '{}' has no single port to probe: give "
-                                           "[health.{}] a port",
-                                           service.name, service.health));
+        } else if (health->second.port == 0 && places.key_ok) {
+            if (const char* why = without_probe_port(service.key))
+                draft.problems.add(places.health, fmt::format("service '{}' {}: give [health.{}] a "
+                                                              "port",
+                                                              service.name, why, service.health));
         }
     }
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lib/control/config_sections.hh"
+#include "lib/control/forward_mode.hh"
 
 namespace weir {
 
@@ -51,6 +52,7 @@ std::optional<PortRange> read_port_range(TableReader& reader) {
 void read_key(TableReader& reader, ServiceConfig& service, ServicePlaces& places) {
     static constexpr Word<ServiceProtocol> protocols[] = {{"tcp", ServiceProtocol::tcp},
                                                           {"udp", ServiceProtocol::udp},
+                                                          {"sctp", ServiceProtocol::sctp},
                                                           {"any", ServiceProtocol::any}};
     const std::size_t before = reader.problems().size();
     reader.require("vip");
@@ -115,11 +117,24 @@ void read_forward(TableReader& reader, ServiceConfig& service, ServicePlaces& pl
     read_nat(reader, service, places);
 }
 
+void check_translation(TableReader& reader, const ServiceConfig& service,
+                       const ServicePlaces& places) {
+    if (!places.forward_ok || !is_nat(service.forward)) return;
+    if (service.key.protocol == ServiceProtocol::sctp)
+        reader.wrong("forward",
+                     fmt::format("forward = \"{}\" is for TCP and UDP: an SCTP association names "
+                                 "its other addresses in its packets, and would not survive "
+                                 "translation; use \"dsr-l2\", \"ipip\", \"gre\", \"gue\" or "
+                                 "\"l3dsr\"",
+                                 name_of(service.forward)));
+}
+
 // Between the least that every host takes (RFC 9293 3.7.1) and the most that fits an IPv4 packet.
 void read_mss_clamp(TableReader& reader, ServiceConfig& service) {
     if (!reader.has("mss_clamp")) return;
     service.mss_clamp = reader.integer<std::uint16_t>("mss_clamp", 536, 65'495, 0);
-    if (service.key.protocol == ServiceProtocol::udp)
+    if (service.key.protocol != ServiceProtocol::tcp &&
+        service.key.protocol != ServiceProtocol::any)
         reader.wrong("mss_clamp", "'mss_clamp' has a meaning for TCP only: leave it out");
 }
 
@@ -203,6 +218,7 @@ bool read_service(TableReader& reader, ServiceConfig& service, ServicePlaces& pl
     service.name = name.value_or("");
     read_key(reader, service, places);
     read_forward(reader, service, places);
+    check_translation(reader, service, places);
     read_mss_clamp(reader, service);
     read_schedule(reader, service);
     const std::optional<std::string> health = reader.text("health");

@@ -28,6 +28,8 @@ std::string protocol_name(std::uint8_t protocol) {
             return "udp";
         case 58:
             return "icmpv6";
+        case 132:
+            return "sctp";
         default:
             return fmt::format("{}", protocol);
     }

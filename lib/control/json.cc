@@ -126,6 +126,8 @@ std::string protocol_text(ServiceProtocol protocol) {
             return "tcp";
         case ServiceProtocol::udp:
             return "udp";
+        case ServiceProtocol::sctp:
+            return "sctp";
         case ServiceProtocol::any:
             break;
     }

@@ -10,8 +10,12 @@
 namespace weir {
 namespace {
 
-bool speaks(const ServiceKey& key, ServiceProtocol protocol) {
-    return key.protocol == protocol || key.protocol == ServiceProtocol::any;
+// Those whose flows have a number of their own.
+constexpr ServiceProtocol numbered[] = {ServiceProtocol::tcp, ServiceProtocol::udp,
+                                        ServiceProtocol::sctp};
+
+bool is_numbered(const ServiceConfig& service, ServiceProtocol protocol) {
+    return speaks(service.key, service.forward, static_cast<std::uint8_t>(protocol));
 }
 
 Registry::EndpointKey key_of(const ServiceKey& key, ServiceProtocol protocol) {
@@ -95,8 +99,8 @@ Result<void> Registry::adopt(const Config& config) {
 void Registry::adopt_endpoints(const Config& config) {
     std::vector<EndpointKey> fresh;
     for (const ServiceConfig& service : config.services) {
-        for (const ServiceProtocol protocol : {ServiceProtocol::tcp, ServiceProtocol::udp}) {
-            if (!speaks(service.key, protocol)) continue;
+        for (const ServiceProtocol protocol : numbered) {
+            if (!is_numbered(service, protocol)) continue;
             const EndpointKey key = key_of(service.key, protocol);
             if (const auto known = endpoint_ids_.find(key); known != endpoint_ids_.end()) {
                 endpoints_[index(known->second)].wanted = adoptions_;

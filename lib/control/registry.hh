@@ -53,7 +53,7 @@ public:
     // The VIP and ports of a service for one of the protocols that it speaks.
     struct EndpointKey {
         IpAddress vip;
-        std::uint8_t protocol = 0;  // 6 or 17
+        std::uint8_t protocol = 0;  // 6, 17 or 132
         std::uint16_t first_port = 0, last_port = 0;
         auto operator<=>(const EndpointKey&) const = default;
     };

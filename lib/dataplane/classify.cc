@@ -95,7 +95,7 @@ constexpr std::uint8_t nd_hop_limit = 255;
            (parsed.l4 == L4Status::other || parsed.l4 == L4Status::fragment);
 }
 
-// The first thing that is wrong with a TCP or UDP packet for a VIP; nothing wrong: no reason.
+// The first thing that is wrong with a packet for a VIP; nothing wrong: no reason.
 struct Objection {
     bool any = false;
     DropReason reason = DropReason::unknown_port;
@@ -227,7 +227,8 @@ void set_reply(const Tables& tables, const NatReply& reply, Classified& result) 
     if (result.parsed.l4 != L4Status::other) return false;
     const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, result.parsed);
     if (message.kind != IcmpMessage::Kind::error || !message.about_destination ||
-        message.embedded.status != EmbeddedPacket::Status::flow)
+        message.embedded.status != EmbeddedPacket::Status::flow ||
+        !is_translated(message.embedded.protocol))
         return false;
     // As a reply to that packet would have it.
     const FlowWords words = words_about(packet.data, result.parsed, message);
@@ -262,10 +263,11 @@ void classify_pool(const Packet& packet, const PoolEnd& end, Classified& result)
     if (parsed.protocol == proto_icmp || parsed.protocol == proto_icmp6)
         return classify_reply_error(tables, packet, result);
     if (parsed.l4 == L4Status::fragment) {
-        result.is_fragment = may_have_ports(parsed) && may_be_reply(tables, packet, parsed);
+        result.is_fragment = parsed.protocol != proto_sctp && may_have_ports(parsed) &&
+                             may_be_reply(tables, packet, parsed);
         return result.is_fragment;
     }
-    if (parsed.protocol != proto_tcp && parsed.protocol != proto_udp) return false;
+    if (!is_translated(parsed.protocol)) return false;
     const FlowWords words = flow_words(packet.data, parsed);
     if (const auto end = find_pool_end(tables, words)) {
         classify_pool(packet, *end, result);

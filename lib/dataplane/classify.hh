@@ -14,7 +14,7 @@
 
 namespace weir {
 
-// `service` set: a sound TCP or UDP packet for it, an ICMP error about one that its backend sent,
+// `service` set: a sound packet for it, an ICMP error about one that its backend sent,
 // or a reply of one of its nat backends, still to be decided. Otherwise `verdict` stands.
 struct Classified {
     Parsed parsed;

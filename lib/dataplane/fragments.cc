@@ -10,7 +10,9 @@ std::optional<FragmentPorts> ports_of(const Parsed& parsed) noexcept {
 }
 
 bool may_have_ports(const Parsed& parsed) noexcept {
-    if (parsed.protocol == proto_tcp || parsed.protocol == proto_udp) return true;
+    if (parsed.protocol == proto_tcp || parsed.protocol == proto_udp ||
+        parsed.protocol == proto_sctp)
+        return true;
     return parsed.fragment.offset != 0 && is_extension_header(parsed.protocol) &&
            parsed.family == Family::v6;
 }

@@ -10,12 +10,12 @@
 
 namespace weir {
 
-// What the first fragment says; nullopt when it has no whole TCP or UDP header. Precondition:
+// What the first fragment says; nullopt when it has no whole TCP, UDP or SCTP header. Precondition:
 // parsed.l4 is fragment, and its offset 0.
 [[nodiscard]] std::optional<FragmentPorts> ports_of(const Parsed& parsed) noexcept;
 
-// Whether the datagram may be one of TCP or UDP: later fragments of IPv6 do not say, where more
-// extension headers follow.
+// Whether the datagram may be one of TCP, UDP or SCTP: later fragments of IPv6 do not say, where
+// more extension headers follow.
 [[nodiscard]] bool may_have_ports(const Parsed& parsed) noexcept;
 
 // `frame`: what was parsed. `ports` must outlive the result.

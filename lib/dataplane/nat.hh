@@ -27,6 +27,11 @@ namespace weir {
     return {key.destination_address(), key.destination_port};
 }
 
+// Translation is for these alone.
+[[nodiscard]] constexpr bool is_translated(std::uint8_t protocol) noexcept {
+    return protocol == proto_tcp || protocol == proto_udp;
+}
+
 // What a packet from a nat backend answers.
 struct NatReply {
     static constexpr std::uint32_t none = 0xffffffff;

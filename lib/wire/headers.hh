@@ -64,6 +64,13 @@ struct UdpHeader {
 };
 static_assert(sizeof(UdpHeader) == 8);
 
+// RFC 9260 3.1
+struct SctpHeader {
+    be16 source_port, destination_port;
+    be32 verification_tag, checksum;  // CRC32c, of the SCTP packet alone
+};
+static_assert(sizeof(SctpHeader) == 12);
+
 // RFC 792, RFC 4443: what both share
 struct IcmpHeader {
     std::uint8_t type, code;

@@ -98,8 +98,9 @@ EmbeddedPacket read_embedded(Bytes bytes, Family family) noexcept {
                           .transport_offset = static_cast<std::uint16_t>(behind.at)};
     if (behind.later_fragment) {
         result.status = Status::fragment;
-    } else if (behind.protocol == proto_tcp || behind.protocol == proto_udp) {
-        const auto& ports = header_at<UdpHeader>(bytes, behind.at);  // TCP begins alike
+    } else if (behind.protocol == proto_tcp || behind.protocol == proto_udp ||
+               behind.protocol == proto_sctp) {
+        const auto& ports = header_at<UdpHeader>(bytes, behind.at);  // the others begin alike
         result.status = Status::flow;
         result.source_port = ports.source_port.host();
         result.destination_port = ports.destination_port.host();

@@ -19,7 +19,7 @@ namespace weir {
 // The beginning of an IP packet, as far as it tells the flow.
 struct EmbeddedPacket {
     enum class Status : std::uint8_t {
-        flow,        // TCP or UDP; all fields are set
+        flow,        // TCP, UDP or SCTP; all fields are set
         icmp,        // an ICMP message that is no error
         icmp_error,  // nobody sends errors about errors (RFC 1122 3.2.2, RFC 4443 2.4)
         other,       // another protocol

@@ -79,6 +79,13 @@ inline L4Status read_transport(Bytes frame, std::uint32_t end, Parsed& parsed) n
         const bool unsummed = parsed.family == Family::v6 && udp.checksum == be16{};
         return unsummed ? L4Status::udp_zero_checksum : L4Status::ok;
     }
+    if (parsed.protocol == proto_sctp) {
+        if (at + sizeof(SctpHeader) > readable) return L4Status::bad_length;
+        const auto& sctp = header_at<SctpHeader>(frame, at);
+        parsed.source_port = sctp.source_port.host();
+        parsed.destination_port = sctp.destination_port.host();
+        return L4Status::ok;
+    }
     return L4Status::other;
 }
 

@@ -32,10 +32,11 @@ enum class L3Status : std::uint8_t {
 // What is known of the transport header. Only packets for a service are judged by it: what is for
 // our own address goes to the kernel as it is.
 enum class L4Status : std::uint8_t {
-    ok,                // TCP or UDP with ports, flags and sound lengths
+    ok,                // TCP, UDP or SCTP with ports, flags and sound lengths
     other,             // a protocol without ports, ICMP among them; l4_offset is set
     fragment,          // more-fragments set or an offset: see Parsed::fragment
-    bad_length,        // TCP data offset below 5 or past the end; UDP length below 8 or past it
+    bad_length,        // TCP data offset below 5 or past the end; UDP length below 8 or past it;
+                       // SCTP without its whole common header
     bad_flags,         // TCP: SYN+FIN, SYN+RST, FIN without ACK... : see tcp_flags_contradict()
     udp_zero_checksum  // IPv6 UDP without a checksum (RFC 8200 8.1)
 };
@@ -82,7 +83,8 @@ struct Parsed {
 
 inline constexpr std::uint8_t tcp_fin = 0x01, tcp_syn = 0x02, tcp_rst = 0x04, tcp_psh = 0x08,
                               tcp_ack = 0x10, tcp_urg = 0x20;
-inline constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58;
+inline constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58,
+                              proto_sctp = 132;
 
 // An IPv6 extension header that parse() walks (IANA's list, without the experimental ones).
 [[nodiscard]] bool is_extension_header(std::uint8_t next) noexcept;

@@ -66,8 +66,9 @@ void check_embedded(std::span<const std::uint8_t> bytes, Family family) {
     if (embedded.status != Status::bad)
         require(bytes.size() >= least, "eight bytes behind the header, at least");
     if (embedded.status == Status::flow)
-        require(embedded.protocol == proto_tcp || embedded.protocol == proto_udp,
-                "ports belong to TCP and UDP");
+        require(embedded.protocol == proto_tcp || embedded.protocol == proto_udp ||
+                    embedded.protocol == proto_sctp,
+                "ports belong to TCP, UDP and SCTP");
     else
         require(embedded.source_port == 0 && embedded.destination_port == 0,
                 "no ports without a flow");

@@ -59,15 +59,17 @@ void check_offsets(const Parsed& parsed, const Input& input) {
             "the transport header lies behind the IP header");
     require(parsed.l4_offset <= std::min<std::size_t>(input.frame.size(), end),
             "l4_offset lies in packet and frame");
-    const bool tcp = parsed.protocol == proto_tcp, udp = parsed.protocol == proto_udp;
+    const bool tcp = parsed.protocol == proto_tcp, udp = parsed.protocol == proto_udp,
+               sctp = parsed.protocol == proto_sctp;
     if (parsed.l4 == L4Status::ok) {
-        require(tcp || udp, "ports belong to TCP or UDP");
-        require(
-            parsed.l4_offset + (tcp ? 20u : 8u) <= std::min<std::size_t>(input.frame.size(), end),
-            "the transport header lies in packet and frame");
+        require(tcp || udp || sctp, "ports belong to TCP, UDP or SCTP");
+        const std::size_t header = tcp ? 20 : udp ? 8 : 12;
+        require(parsed.l4_offset + header <= std::min<std::size_t>(input.frame.size(), end),
+                "the transport header lies in packet and frame");
     }
     if (parsed.l4 == L4Status::bad_flags) require(tcp, "flags belong to TCP");
-    if (parsed.l4 == L4Status::other) require(!tcp && !udp, "TCP and UDP are always judged");
+    if (parsed.l4 == L4Status::other)
+        require(!tcp && !udp && !sctp, "TCP, UDP and SCTP are always judged");
     if (parsed.l4 == L4Status::udp_zero_checksum)
         require(udp && parsed.family == Family::v6, "zero checksums matter on IPv6 alone");
     if (parsed.l4 == L4Status::fragment) {

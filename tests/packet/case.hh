@@ -92,6 +92,7 @@ Cases l3dsr_cases();
 Cases nat_cases();
 Cases nat_odd_cases();
 Cases pieces_cases();
+Cases protocol_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

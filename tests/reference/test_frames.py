@@ -7,6 +7,7 @@ import random
 import pytest
 from balancer import configuration, decide
 from balancer.outcome import Sent
+from balancer.packet import SCTP
 from compare import setup
 from generate import scene
 from scapy.layers.inet import IP, TCP, UDP
@@ -72,5 +73,7 @@ def test_generated_packets_are_sound():
     for _ in range(300):
         frame = place.to_service().build()
         assert rebuilt(frame).hex() == frame.hex()
-        assert IP in Ether(frame) or IPv6 in Ether(frame)
-        assert TCP in Ether(frame) or UDP in Ether(frame)
+        packet = Ether(frame)
+        assert IP in packet or IPv6 in packet
+        protocol = packet[IP].proto if IP in packet else packet[IPv6].nh
+        assert TCP in packet or UDP in packet or protocol == SCTP

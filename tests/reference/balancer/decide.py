@@ -5,7 +5,7 @@ from . import egress, hashing, icmp_in, icmp_out, ipv4, ipv6, link, martian, tra
 from .connections import Connections
 from .modes import MODES
 from .outcome import Dropped, Sent, ToKernel
-from .packet import ICMP, ICMP6, TCP, UDP
+from .packet import ICMP, ICMP6, SCTP, TCP, UDP
 from .services import Services
 
 NEIGHBOR_DISCOVERY = range(133, 138)  # RFC 4861 4: router solicitation .. redirect
@@ -82,7 +82,7 @@ class Balancer:
             raise Refused("ttl_expired")
         if packet.fragment:
             raise Dropped("fragment")
-        if packet.protocol not in (TCP, UDP):
+        if packet.protocol not in (TCP, UDP, SCTP):
             raise Dropped("unknown_port")
         transport.read(packet)
         service = self.services.find(packet.destination, packet.protocol, packet.destination_port)

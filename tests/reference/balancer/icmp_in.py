@@ -7,7 +7,7 @@ import struct
 from . import ipv6
 from .checksum import is_good, pseudo_header
 from .outcome import Dropped, ToKernel
-from .packet import ICMP, ICMP6, TCP, UDP
+from .packet import ICMP, ICMP6, SCTP, TCP, UDP
 
 ERRORS = {4: (3, 4, 11, 12), 6: (1, 2, 3, 4)}  # types
 PROTOCOL = {4: ICMP, 6: ICMP6}
@@ -85,7 +85,7 @@ def embedded(packet):
         if inner[at] in ERRORS[packet.family]:
             raise Dropped("icmp_bad")  # nobody sends errors about errors
         return protocol, (0, 0)
-    if protocol not in (TCP, UDP):
+    if protocol not in (TCP, UDP, SCTP):
         raise Dropped("unknown_port")
     return protocol, struct.unpack_from(">HH", inner, at)
 

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+ICMP, TCP, UDP, ICMP6, SCTP = 1, 6, 17, 58, 132
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Packet:
     transport: int  # offset in `ip` of what `protocol` names
     dont_fragment: bool  # always for IPv6
     fragment: bool = False  # of a larger datagram: its transport header may be elsewhere
-    source_port: int = 0  # TCP and UDP
+    source_port: int = 0  # TCP, UDP and SCTP
     destination_port: int = 0
     tcp_flags: int = 0
 

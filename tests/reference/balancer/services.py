@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which service a packet is for: of those that match, the most specific (docs/configuration.md)."""
 
-from .packet import TCP, UDP
+from .packet import SCTP, TCP, UDP
 
-PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "any": (TCP, UDP)}
+PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "any": (TCP, UDP, SCTP)}
+TRANSLATED = (TCP, UDP)
+
+
+def speaks(service, protocol):
+    if service.forward in ("nat", "full-nat") and protocol not in TRANSLATED:
+        return False
+    return protocol in PROTOCOLS[service.protocol]
 
 
 class Services:
@@ -19,7 +26,7 @@ class Services:
         """None when no service stands there. One port before a range, a narrow range before a wide
         one, a protocol before `any`."""
         matching = [service for service in self.by_vip.get(vip, ())
-                    if protocol in PROTOCOLS[service.protocol]
+                    if speaks(service, protocol)
                     and service.first_port <= port <= service.last_port]
         return min(matching, default=None, key=lambda service: (
             service.last_port - service.first_port, service.protocol == "any"))

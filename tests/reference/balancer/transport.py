@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""TCP (RFC 9293 3.1) and UDP (RFC 768) headers. Checksums are the receiver's business: a balancer
+"""TCP (RFC 9293 3.1), UDP (RFC 768) and SCTP (RFC 9260 3.1) headers. Checksums are the receiver's business: a balancer
 that changes no byte of the datagram does not verify them."""
 
 import struct
 
 from .outcome import Dropped
-from .packet import TCP, UDP
+from .packet import SCTP, TCP, UDP
 
 FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 
@@ -16,6 +16,8 @@ def read(packet):
         read_tcp(packet)
     elif packet.protocol == UDP:
         read_udp(packet)
+    elif packet.protocol == SCTP:
+        read_sctp(packet)
 
 
 def read_tcp(packet):
@@ -41,6 +43,12 @@ def read_udp(packet):
     if packet.family == 6 and summed == 0:  # RFC 8200 8.1
         raise Dropped("udp_zero_checksum")
     packet.source_port, packet.destination_port = source, destination
+
+
+def read_sctp(packet):
+    if len(packet.payload) < 12:  # the common header
+        raise Dropped("l4_bad_length")
+    packet.source_port, packet.destination_port = struct.unpack_from(">HH", packet.payload)
 
 
 def contradict(flags):

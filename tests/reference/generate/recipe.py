@@ -5,7 +5,7 @@ import struct
 from dataclasses import dataclass, field
 
 from balancer.checksum import checksum, pseudo_header
-from balancer.packet import ICMP6, TCP, UDP
+from balancer.packet import ICMP6, SCTP, TCP, UDP
 
 
 @dataclass
@@ -88,6 +88,8 @@ class Recipe:
             length = 8 + len(self.data) if self.udp_length is None else self.udp_length
             header = struct.pack(">HHHH", self.source_port, self.destination_port, length & 0xFFFF, 0)
             return self.summed(header, 6)
+        if self.protocol == SCTP:  # the receiver's CRC32c is not a balancer's business
+            return struct.pack(">HHII", self.source_port, self.destination_port, 1, 0) + self.data
         return self.data
 
     def summed(self, header, at):

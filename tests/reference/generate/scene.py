@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Who talks to whom: clients, services, and how a sound packet of theirs looks."""
 
-from balancer.packet import TCP, UDP
+from balancer.packet import SCTP, TCP, UDP
 
 from .recipe import Recipe
 
@@ -39,7 +39,8 @@ class Scene:
         if service is None:
             service = rng.choice(self.services[rng.choice((4, 16))])
         source = rng.choice(self.clients[len(service.vip)])
-        protocol = {"tcp": TCP, "udp": UDP}.get(service.protocol) or rng.choice((TCP, UDP))
+        protocol = {"tcp": TCP, "udp": UDP, "sctp": SCTP}.get(service.protocol) or rng.choice(
+            (TCP, TCP, UDP, UDP, SCTP))
         recipe = self.frame(source, service.vip)
         recipe.protocol = protocol
         recipe.source_port = rng.choice((1024, 5000, 40000, 65535, rng.randrange(1, 65536)))

@@ -40,9 +40,10 @@ struct Found {
 // Services and the index over them; keeps the tables alive.
 class Setup {
 public:
-    const ServiceTable* add(const ServiceKey& key) {
+    const ServiceTable* add(const ServiceKey& key, Forward forward = Forward::dsr_l2) {
         tables_.push_back(std::make_unique<ServiceTable>());
         tables_.back()->key = key;
+        tables_.back()->forward = forward;
         const auto number = static_cast<std::uint16_t>(services_.size());
         tables_.back()->id = ServiceId{number};
         tables_.back()->endpoints = {EndpointId{static_cast<std::uint16_t>(2 * number)},
@@ -72,7 +73,8 @@ public:
             const ServiceKey& key = s->key;
             const bool any = key.protocol == ServiceProtocol::any;
             if (key.vip != to || port < key.first_port || port > key.last_port) continue;
-            if (protocol != tcp && protocol != udp) continue;
+            if (protocol != tcp && protocol != udp && protocol != sctp) continue;
+            if (any && protocol == sctp && s->forward == Forward::nat) continue;
             if (!any && static_cast<std::uint8_t>(key.protocol) != protocol) continue;
             match.role = AddressRole::vip;
             if (match.service == nullptr || more_specific(key, match.service->key))
@@ -208,6 +210,27 @@ TEST_CASE("service index: nothing built, nothing found", "[balance]") {
     CHECK(empty.find(v4(1), tcp, 80).role == AddressRole::foreign);
 }
 
+TEST_CASE("service index: SCTP by name, by any protocol, and never to be translated", "[balance]") {
+    Setup setup;
+    const IpAddress vip = v4(1), translated = v4(2), vip6 = v6(1);
+    const auto* named = setup.add({vip, ServiceProtocol::sctp, 100, 100});
+    const auto* range = setup.add({vip6, ServiceProtocol::sctp, 200, 209});
+    const auto* any = setup.add({vip, ServiceProtocol::any, 90, 110});
+    const auto* both = setup.add({translated, ServiceProtocol::any, 0, 65'535}, Forward::nat);
+    const auto* one = setup.add({translated, ServiceProtocol::any, 80, 80}, Forward::full_nat);
+    setup.build();
+    CHECK(setup.find(vip, sctp, 100).service == named);
+    CHECK(setup.find(vip, tcp, 100).service == any);
+    CHECK(setup.find(vip, sctp, 101).service == any);
+    CHECK(setup.find(vip6, sctp, 209).service == range);
+    CHECK(setup.find(vip6, udp, 209).service == nullptr);
+    CHECK(setup.find(translated, tcp, 80).service == one);
+    CHECK(setup.find(translated, udp, 81).service == both);
+    CHECK(setup.find(translated, sctp, 80).service == nullptr);
+    CHECK(setup.find(translated, sctp, 81).service == nullptr);
+    CHECK(setup.find(translated, sctp, 81).role == AddressRole::vip);
+}
+
 TEST_CASE("service index: agrees with the rule read word by word", "[balance][property]") {
     for (unsigned seed = 0; seed < 40; ++seed) {
         std::mt19937 random(seed);
@@ -221,13 +244,14 @@ TEST_CASE("service index: agrees with the rule read word by word", "[balance][pr
         }
         setup.own = {addresses[4], addresses[5], v4(99)};
         constexpr ServiceProtocol protocols[] = {ServiceProtocol::any, ServiceProtocol::tcp,
-                                                 ServiceProtocol::udp};
+                                                 ServiceProtocol::udp, ServiceProtocol::sctp};
         for (std::uint32_t i = 0; i < 1 + draw(60); ++i) {
             const std::uint32_t first = draw(4) == 0 ? draw(65'536) : draw(40);
             std::uint32_t last = first + (draw(2) == 0 ? 0 : draw(30));
             if (draw(20) == 0) last = 65'535;
-            setup.add({addresses[draw(5)], protocols[draw(3)], std::uint16_t(first),
-                       std::uint16_t(std::min(last, 65'535u))});
+            setup.add({addresses[draw(5)], protocols[draw(4)], std::uint16_t(first),
+                       std::uint16_t(std::min(last, 65'535u))},
+                      draw(4) == 0 ? Forward::nat : Forward::ipip);
         }
         setup.build();
         std::vector<std::uint32_t> ports{0, 1, 65'534, 65'535};

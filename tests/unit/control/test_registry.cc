@@ -101,8 +101,10 @@ TEST_CASE("registry: endpoints are numbered by VIP, protocol and ports", "[contr
     REQUIRE(registry.adopt(with({web, dns})).ok());
     const EndpointId tcp = registry.endpoint(web.key, ServiceProtocol::tcp);
     const EndpointId dns_tcp = registry.endpoint(dns.key, ServiceProtocol::tcp),
-                     dns_udp = registry.endpoint(dns.key, ServiceProtocol::udp);
-    CHECK(std::set{tcp, dns_tcp, dns_udp}.size() == 3);
+                     dns_udp = registry.endpoint(dns.key, ServiceProtocol::udp),
+                     dns_sctp = registry.endpoint(dns.key, ServiceProtocol::sctp);
+    CHECK(std::set{tcp, dns_tcp, dns_udp, dns_sctp}.size() == 4);
+    CHECK(registry.endpoint_key(dns_sctp).protocol == 132);
     CHECK(registry.endpoint_key(dns_udp).vip == dns.key.vip);
     CHECK(registry.endpoint_key(dns_udp).protocol == 17);
     CHECK(registry.endpoint_key(dns_udp).first_port == dns.key.first_port);

@@ -87,6 +87,28 @@ TEST_CASE("parse: protocols without ports are told apart from broken ones", "[wi
     CHECK(none.l4 == L4Status::other);
 }
 
+TEST_CASE("parse: SCTP has ports when its common header is whole", "[wire][property]") {
+    Bytes packet;
+    append16(packet, 36'412);
+    append16(packet, 38'412);
+    packet.resize(12 + 16, 0x55);
+    for (std::size_t size = 0; size <= packet.size(); ++size) {
+        const Bytes payload(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size));
+        for (const bool six : {false, true}) {
+            const Bytes frame =
+                six ? ethernet(ether_type_ipv6, ipv6({.next_header = proto_sctp}, payload))
+                    : ethernet(ether_type_ipv4, ipv4({.protocol = proto_sctp}, payload));
+            const Parsed parsed = parse_exact(frame);
+            REQUIRE(parsed.l3 == L3Status::ip);
+            REQUIRE(parsed.protocol == proto_sctp);
+            REQUIRE(parsed.l4 == (size < 12 ? L4Status::bad_length : L4Status::ok));
+            REQUIRE(parsed.source_port == (size < 12 ? 0 : 36'412));
+            REQUIRE(parsed.destination_port == (size < 12 ? 0 : 38'412));
+            REQUIRE(parsed.tcp_flags == 0);
+        }
+    }
+}
+
 TEST_CASE("parse: IPv4 fragments are told, first and later ones", "[wire]") {
     const auto l4_of = [](std::uint16_t field) {
         const auto parsed =
