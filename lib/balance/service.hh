@@ -21,9 +21,11 @@
 namespace weir {
 
 enum class Forward : std::uint8_t { dsr_l2, ipip, gre, gue, l3dsr, nat, full_nat };
-enum class ServiceProtocol : std::uint8_t { any = 0, tcp = 6, udp = 17, sctp = 132 };
+// icmp: echo requests, of ICMP or ICMPv6 as the VIP is.
+enum class ServiceProtocol : std::uint8_t { any = 0, icmp = 1, tcp = 6, udp = 17, sctp = 132 };
 
-// What packets the service owns. Ports in host byte order, first <= last; 0..65535 is "any".
+// What packets the service owns. Ports in host byte order, first <= last; 0..65535 is "any"; of
+// icmp both are 0.
 struct ServiceKey {
     IpAddress vip;
     ServiceProtocol protocol = ServiceProtocol::tcp;
@@ -31,10 +33,18 @@ struct ServiceKey {
     friend bool operator==(const ServiceKey&, const ServiceKey&) = default;
 };
 
-// Whether packets of IP protocol `number` may be for a service of this key and mode; ports decide
-// further. Translation of addresses is for TCP and UDP alone.
+// Whether a service of this key and mode takes packets of protocols without ports, too; not ICMP,
+// which is the kernel's but where a service of its own stands. l3dsr mends the checksums that cover
+// addresses of few protocols.
+[[nodiscard]] constexpr bool takes_all_protocols(const ServiceKey& key, Forward forward) noexcept {
+    return key.protocol == ServiceProtocol::any && key.first_port == 0 && key.last_port == 65'535 &&
+           forward != Forward::nat && forward != Forward::full_nat && forward != Forward::l3dsr;
+}
+// Whether packets of IP protocol `number`, one with ports or ICMP, may be for a service of this key
+// and mode; ports decide further. Translation of addresses is for TCP and UDP alone.
 [[nodiscard]] constexpr bool speaks(const ServiceKey& key, Forward forward,
                                     std::uint8_t number) noexcept {
+    if (key.protocol == ServiceProtocol::icmp) return number == icmp_protocol(key.vip.family);
     if (key.protocol != ServiceProtocol::any)
         return number == static_cast<std::uint8_t>(key.protocol);
     const bool translates = forward == Forward::nat || forward == Forward::full_nat;
@@ -109,7 +119,8 @@ static_assert(sizeof(BackendEntry) == 64 && max_next_hops < aside_bit);
 struct ServiceTable {
     ServiceId id{};
     ServiceKey key;
-    // Numbers of (VIP, protocol, ports) in the connection tables: TCP's, UDP's, SCTP's.
+    // Numbers of (VIP, protocol, ports) in the connection tables: TCP's, UDP's, and that of
+    // another protocol, or of all others (control/registry.hh).
     std::array<EndpointId, 3> endpoints{EndpointId{0}, EndpointId{1}, EndpointId{2}};
     Forward forward = Forward::dsr_l2;
     std::string name;

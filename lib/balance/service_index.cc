@@ -15,6 +15,9 @@ namespace {
 // Protocols with ports, in the order of their lists.
 constexpr std::array<std::uint8_t, 3> with_ports{proto_tcp, proto_udp, proto_sctp};
 
+constexpr std::array<std::uint8_t, 5> with_singles{proto_tcp, proto_udp, proto_sctp, proto_icmp,
+                                                   proto_icmp6};
+
 // The place in `with_ports`; its size: none.
 std::size_t list_of(std::uint8_t protocol) noexcept {
     return static_cast<std::size_t>(std::ranges::find(with_ports, protocol) - with_ports.begin());
@@ -101,7 +104,7 @@ ServiceIndex::AddressSlot& ServiceIndex::Builder::address_slot(const IpAddress& 
         addresses_.slots, hash(address, 0),
         [](const AddressSlot& s) { return s.role == AddressRole::foreign; },
         [&](const AddressSlot& s) { return s.address == address; });
-    if (slot.role == AddressRole::foreign) slot = {address, role, {}};
+    if (slot.role == AddressRole::foreign) slot = {address, role, {}, ServiceHit::none};
     return slot;
 }
 
@@ -179,7 +182,7 @@ void ServiceIndex::Builder::add_services() {
             ranges[key.vip].push_back(place);
             continue;
         }
-        for (const std::uint8_t protocol : with_ports) {
+        for (const std::uint8_t protocol : with_singles) {
             if (speaks(*services_[place], protocol)) add_single(place, protocol);
         }
     }
@@ -187,6 +190,10 @@ void ServiceIndex::Builder::add_services() {
         AddressSlot& slot = address_slot(vip, AddressRole::vip);
         for (std::size_t i = 0; i < with_ports.size(); ++i)
             slot.stretches[i] = flatten(list, with_ports[i]);
+        const auto all = std::ranges::find_if(list, [&](std::uint32_t place) {
+            return takes_all_protocols(services_[place]->key, services_[place]->forward);
+        });
+        if (all != list.end()) slot.all = *all;
     }
 }
 
@@ -230,7 +237,8 @@ ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t proto
     if (addresses_ == nullptr) return {};
     const std::size_t number = list_of(protocol);
     const bool has_ports = number < with_ports.size();
-    if (has_ports) {
+    const bool has_singles = std::ranges::find(with_singles, protocol) != with_singles.end();
+    if (has_singles) {
         const auto [low, high] = words_of(destination);
         const ServiceHit hit = destination.family == Family::v4
                                    ? find_single(static_cast<std::uint32_t>(low), protocol, port)
@@ -239,7 +247,10 @@ ServiceMatch ServiceIndex::find(const IpAddress& destination, std::uint8_t proto
     }
     const AddressSlot* slot = find_address(destination);
     if (slot == nullptr) return {};
-    if (!has_ports) return {slot->role};
+    if (!has_ports) {
+        const bool none = has_singles || slot->all == ServiceHit::none;
+        return none ? ServiceMatch{slot->role} : ServiceMatch{AddressRole::vip, slot->all};
+    }
     const StretchList list = slot->stretches[number];
     const std::span stretches = std::span(addresses_->stretches).subspan(list.begin, list.count);
     const auto after = std::ranges::upper_bound(stretches, port, {}, &Stretch::first);

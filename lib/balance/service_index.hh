@@ -60,7 +60,8 @@ public:
                               std::span<const ProbeTarget> probe_targets);
 
     // `protocol` is the IP protocol number, `port` the destination port in host byte order. For
-    // protocols other than TCP, UDP and SCTP only the role is meaningful.
+    // ICMP the port is 0: the service of echo requests. For other protocols it is not looked at:
+    // the service that takes them all.
     [[nodiscard]] ServiceMatch find(const IpAddress& destination, std::uint8_t protocol,
                                     std::uint16_t port) const noexcept;
     // What find() answers for a port that a service names alone; none: ask find().
@@ -177,6 +178,7 @@ private:
         IpAddress address;
         AddressRole role = AddressRole::foreign;  // foreign: empty
         std::array<StretchList, 3> stretches{};   // by list_of()
+        std::uint32_t all = ServiceHit::none;     // place of the service of all protocols
     };
 
     struct Addresses {

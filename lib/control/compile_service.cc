@@ -95,9 +95,11 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
     ServiceTable table;
     table.id = registry.service(service.name).value();
     table.key = service.key;
-    table.endpoints = {registry.endpoint(service.key, ServiceProtocol::tcp),
-                       registry.endpoint(service.key, ServiceProtocol::udp),
-                       registry.endpoint(service.key, ServiceProtocol::sctp)};
+    const bool is_icmp = service.key.protocol == ServiceProtocol::icmp;
+    table.endpoints = {
+        registry.endpoint(service.key, ServiceProtocol::tcp),
+        registry.endpoint(service.key, ServiceProtocol::udp),
+        registry.endpoint(service.key, is_icmp ? ServiceProtocol::icmp : ServiceProtocol::sctp)};
     table.forward = service.forward;
     table.name = service.name;
     table.live.resize(backends.size());

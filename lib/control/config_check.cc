@@ -94,6 +94,7 @@ void report_clash(const KeyAt& a, const KeyAt& b, Draft& draft) {
 const char* without_probe_port(const ServiceKey& key) noexcept {
     if (key.protocol == ServiceProtocol::sctp)
         return "takes SCTP alone, and its probes would be TCP to its port";
+    if (key.protocol == ServiceProtocol::icmp) return "has no port to probe";
     return key.first_port != key.last_port ? "has no single port to probe" : nullptr;
 }
 

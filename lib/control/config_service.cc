@@ -49,10 +49,19 @@ std::optional<PortRange> read_port_range(TableReader& reader) {
     return std::nullopt;
 }
 
+// Echo requests have none.
+std::optional<PortRange> read_no_port(TableReader& reader) {
+    const std::optional<Node> value = reader.any("port");
+    if (!value || (value->type() == Node::Type::text && value->text() == "any")) return PortRange{};
+    reader.wrong("port", "'port' has no meaning for protocol = \"icmp\": leave it out");
+    return std::nullopt;
+}
+
 void read_key(TableReader& reader, ServiceConfig& service, ServicePlaces& places) {
     static constexpr Word<ServiceProtocol> protocols[] = {{"tcp", ServiceProtocol::tcp},
                                                           {"udp", ServiceProtocol::udp},
                                                           {"sctp", ServiceProtocol::sctp},
+                                                          {"icmp", ServiceProtocol::icmp},
                                                           {"any", ServiceProtocol::any}};
     const std::size_t before = reader.problems().size();
     reader.require("vip");
@@ -60,7 +69,8 @@ void read_key(TableReader& reader, ServiceConfig& service, ServicePlaces& places
     places.vip_ok = vip.has_value();
     if (vip) service.key.vip = *vip;
     service.key.protocol = reader.word("protocol", protocols).value_or(service.key.protocol);
-    if (const std::optional<PortRange> range = read_port_range(reader)) {
+    const bool is_icmp = service.key.protocol == ServiceProtocol::icmp;
+    if (const auto range = is_icmp ? read_no_port(reader) : read_port_range(reader)) {
         service.key.first_port = range->first;
         service.key.last_port = range->last;
     }
@@ -126,6 +136,11 @@ void check_translation(TableReader& reader, const ServiceConfig& service,
                                  "its other addresses in its packets, and would not survive "
                                  "translation; use \"dsr-l2\", \"ipip\", \"gre\", \"gue\" or "
                                  "\"l3dsr\"",
+                                 name_of(service.forward)));
+    if (service.key.protocol == ServiceProtocol::icmp)
+        reader.wrong("forward",
+                     fmt::format("forward = \"{}\" is for TCP and UDP, not for echo requests; use "
+                                 "\"dsr-l2\", \"ipip\", \"gre\", \"gue\" or \"l3dsr\"",
                                  name_of(service.forward)));
 }
 

@@ -200,7 +200,8 @@ void FlowInspector::take(const Worker& worker, std::size_t number) {
             current_->truncated = true;
             return;
         }
-        current_->flows.push_back({{"protocol", protocol_name(endpoint.protocol)},
+        const std::uint8_t protocol = entry.protocol != 0 ? entry.protocol : endpoint.protocol;
+        current_->flows.push_back({{"protocol", protocol_name(protocol)},
                                    {"source", to_string(source)},
                                    {"source_port", entry.client_port},
                                    {"destination", to_string(endpoint.vip)},

@@ -128,6 +128,8 @@ std::string protocol_text(ServiceProtocol protocol) {
             return "udp";
         case ServiceProtocol::sctp:
             return "sctp";
+        case ServiceProtocol::icmp:
+            return "icmp";
         case ServiceProtocol::any:
             break;
     }
@@ -143,7 +145,7 @@ std::string forward_text(Forward forward) {
 }
 
 std::string port_range_text(const ServiceKey& key) {
-    if (key.first_port == 0 && key.last_port == 65535) return "any";
+    if (key.first_port == 0) return "any";  // or icmp, which has none
     if (key.first_port == key.last_port) return fmt::format("{}", key.first_port);
     return fmt::format("{}-{}", key.first_port, key.last_port);
 }

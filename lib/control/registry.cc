@@ -12,14 +12,25 @@ namespace {
 
 // Those whose flows have a number of their own.
 constexpr ServiceProtocol numbered[] = {ServiceProtocol::tcp, ServiceProtocol::udp,
-                                        ServiceProtocol::sctp};
+                                        ServiceProtocol::sctp, ServiceProtocol::icmp};
+
+std::uint8_t number_of(const ServiceKey& key, ServiceProtocol protocol) {
+    return protocol == ServiceProtocol::icmp ? icmp_protocol(key.vip.family)
+                                             : static_cast<std::uint8_t>(protocol);
+}
 
 bool is_numbered(const ServiceConfig& service, ServiceProtocol protocol) {
-    return speaks(service.key, service.forward, static_cast<std::uint8_t>(protocol));
+    return speaks(service.key, service.forward, number_of(service.key, protocol));
+}
+
+// Where a service may take all protocols, SCTP has no number but that of all others.
+std::uint8_t protocol_of(const ServiceKey& key, ServiceProtocol protocol) {
+    const bool all = key.protocol == ServiceProtocol::any && key.first_port == 0;
+    return all && protocol == ServiceProtocol::sctp ? std::uint8_t{0} : number_of(key, protocol);
 }
 
 Registry::EndpointKey key_of(const ServiceKey& key, ServiceProtocol protocol) {
-    return {key.vip, static_cast<std::uint8_t>(protocol), key.first_port, key.last_port};
+    return {key.vip, protocol_of(key, protocol), key.first_port, key.last_port};
 }
 
 }  // namespace

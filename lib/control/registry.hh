@@ -53,7 +53,8 @@ public:
     // The VIP and ports of a service for one of the protocols that it speaks.
     struct EndpointKey {
         IpAddress vip;
-        std::uint8_t protocol = 0;  // 6, 17 or 132
+        // 1, 6, 17, 58 or 132; 0: all but TCP, UDP and ICMP, which entries themselves tell apart.
+        std::uint8_t protocol = 0;
         std::uint16_t first_port = 0, last_port = 0;
         auto operator<=>(const EndpointKey&) const = default;
     };

@@ -105,11 +105,9 @@ struct Objection {
     if (parsed.ttl <= 1) return {true, DropReason::ttl_expired};
     switch (parsed.l4) {
         case L4Status::ok:
+        case L4Status::other:     // what service there is decides
+        case L4Status::fragment:  // not known yet
             return {};
-        case L4Status::other:
-            return {true, DropReason::unknown_port};
-        case L4Status::fragment:
-            return {};  // not known yet
         case L4Status::bad_length:
             return {true, DropReason::l4_bad_length};
         case L4Status::bad_flags:
@@ -123,7 +121,7 @@ struct Objection {
 // The service whose backend sent what the ICMP error is about; false: none.
 [[nodiscard]] bool find_service(const Tables& tables, const Packet& packet,
                                 const IcmpMessage& message, Classified& result) noexcept {
-    if (message.embedded.status != EmbeddedPacket::Status::flow) return false;
+    if (!names_flow(message.embedded)) return false;
     result.about = words_about(packet.data, result.parsed, message);
     const FlowKey about = key_of(result.about);
     const ServiceMatch match =
@@ -157,11 +155,25 @@ struct Objection {
     const Objection objection = object_to(packet, result.parsed, message, group_frame);
     if (objection.any) {
         result.verdict = Verdict::dropped(objection.reason);
-    } else if (message.embedded.status == EmbeddedPacket::Status::icmp) {
-        return false;  // the kernel answered a ping
     } else if (!find_service(tables, packet, message, result)) {
+        using Status = EmbeddedPacket::Status;
+        const Status embedded = message.embedded.status;
+        if (embedded == Status::icmp || embedded == Status::echo_reply)
+            return false;  // the kernel answered a ping
         result.verdict = Verdict::dropped(DropReason::unknown_port);
     }
+    return true;
+}
+
+// An echo request for a service, or a fragment that may be of one: the identifier stands for the
+// client's port. False: another message, which the kernel may answer.
+[[nodiscard]] bool take_echo(const Packet& packet, Parsed& parsed) noexcept {
+    const bool fragment = parsed.l4 == L4Status::fragment;
+    if (fragment && parsed.fragment.offset != 0) return true;
+    const auto identifier = echo_identifier({packet.data, packet.contiguous}, parsed);
+    if (!identifier) return fragment;
+    parsed.source_port = *identifier;
+    if (fragment) parsed.fragment.first = L4Status::ok;
     return true;
 }
 
@@ -172,9 +184,11 @@ void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key
         // The kernel puts fragments together: no error is as long as to come in them.
         if (parsed.l4 == L4Status::other && classify_icmp(tables, packet, group_frame, result))
             return;
-        result.verdict =
-            to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
-        return;
+        if (match.place == ServiceHit::none || !take_echo(packet, result.parsed)) {
+            result.verdict =
+                to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
+            return;
+        }
     }
     if (group_frame) {  // RFC 1122 3.3.6: unicast IP in a group frame is not to be served
         result.verdict = Verdict::dropped(DropReason::not_our_mac);
@@ -183,7 +197,8 @@ void classify_vip(const Tables& tables, const Packet& packet, const FlowKey& key
     const Objection objection = object_to(parsed, key);
     if (objection.any) {
         result.verdict = Verdict::dropped(objection.reason);
-    } else if (parsed.l4 == L4Status::fragment) {
+    } else if (parsed.l4 == L4Status::fragment &&
+               (may_have_ports(parsed) || match.place != ServiceHit::none)) {
         result.is_fragment = true;
     } else if (match.place == ServiceHit::none) {
         result.verdict = Verdict::dropped(DropReason::unknown_port);

@@ -10,8 +10,14 @@
 
 namespace weir {
 
+[[nodiscard]] inline bool names_flow(const EmbeddedPacket& embedded) noexcept {
+    using enum EmbeddedPacket::Status;
+    return embedded.status == flow || embedded.status == echo_reply || embedded.status == other;
+}
+
 // The embedded packet went from the VIP to the client: its key, turned round. Precondition:
-// `message` was read from this frame, and its embedded packet has status flow.
+// `message` was read from this frame, and names_flow(). An echo reply answers packets whose
+// identifier stands for the client's port, and that have no other.
 [[nodiscard]] inline FlowWords words_about(const std::uint8_t* frame, const Parsed& parsed,
                                            const IcmpMessage& message) noexcept {
     const EmbeddedPacket& embedded = message.embedded;

@@ -5,7 +5,8 @@ namespace weir {
 
 std::optional<FragmentPorts> ports_of(const Parsed& parsed) noexcept {
     const L4Status first = parsed.fragment.first;
-    if (first == L4Status::bad_length || first == L4Status::other) return std::nullopt;
+    const bool is_icmp = parsed.protocol == icmp_protocol(parsed.family);
+    if (first == L4Status::bad_length || (first == L4Status::other && is_icmp)) return std::nullopt;
     return FragmentPorts{parsed.source_port, parsed.destination_port, parsed.protocol};
 }
 

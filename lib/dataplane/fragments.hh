@@ -10,8 +10,10 @@
 
 namespace weir {
 
-// What the first fragment says; nullopt when it has no whole TCP, UDP or SCTP header. Precondition:
-// parsed.l4 is fragment, and its offset 0.
+// What the first fragment says; nullopt when it has no whole header of TCP, UDP or SCTP, or is
+// of ICMP and no echo request. Of an echo request: its identifier in place of the source port; of
+// protocols without ports: zeros. Precondition: parsed.l4 is fragment, and its
+// offset 0.
 [[nodiscard]] std::optional<FragmentPorts> ports_of(const Parsed& parsed) noexcept;
 
 // Whether the datagram may be one of TCP, UDP or SCTP: later fragments of IPv6 do not say, where

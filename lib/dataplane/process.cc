@@ -100,16 +100,13 @@ void Pipeline::set_flow(const Packet& packet, const Classified& classified,
                     service.several_ports());
     flows_.prefetch(name);
     burst_.set(i, meta, hit, name);
+    if (meta.protocol == icmp_protocol(meta.family)) echoes_ |= bit(i);
 }
 
 // The datagram's first fragment says which flow it is of: this one may be that, or come after it,
 // or has to wait.
 bool Pipeline::receive_fragment(const Tables& tables, Packet& packet, const Parsed& parsed,
                                 std::size_t i, Verdict& verdict, Tick now) noexcept {
-    if (!may_have_ports(parsed)) {
-        verdict = Verdict::dropped(DropReason::unknown_port);
-        return false;
-    }
     const std::optional<FragmentPorts> own =
         parsed.fragment.offset == 0 ? weir::ports_of(parsed) : std::nullopt;
     const FragmentTable::Answer answer =
@@ -178,6 +175,8 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
                     verdicts, run);
     }
     count_service(run);
+    if (echoes_ != 0) [[unlikely]]
+        time_echoes(common);
 }
 
 [[gnu::always_inline]] inline void Pipeline::serve_group(const Common& common, BurstMask flows,

@@ -127,6 +127,8 @@ private:
     // 2. and 3. for all `flows` of the burst.
     void serve_all(const Tables& tables, BurstMask flows, const lanes::Received& plain,
                    std::span<Packet> packets, std::span<Verdict> verdicts, Tick now) noexcept;
+    // Entries of echo flows, which 2. and 3. gave the timeout of UDP, get their own.
+    void time_echoes(const Common& common) noexcept;
     // An ICMP error about a flow of a service, decided and rewritten at once.
     Verdict serve_icmp_error(const Tables& tables, const Classified& classified, Packet& packet,
                              Tick now) noexcept;
@@ -223,6 +225,7 @@ private:
     // places that were looked up before may not hold any more.
     BurstMask settled_ = 0, chosen_ = 0, inserted_ = 0;
     bool moved_ = false;
+    BurstMask echoes_ = 0;  // of this burst: echo requests for a service
     const WorkerPlace place_;
     NatTable* const nat_;
     FragmentTable fragments_;

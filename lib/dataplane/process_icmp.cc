@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ICMP errors (RFC 792, RFC 4443). Those that come in: a router or the client tells the backend of
-// a flow why its packets do not arrive; without "fragmentation needed" and "packet too big" path
-// MTU discovery (RFC 1191, RFC 8201, RFC 7690) hangs. They come from anywhere, so the flow of the
-// packet inside decides. Those that go out: answers to clients, bounded by a token bucket.
+// Echo requests for a service, and ICMP errors (RFC 792, RFC 4443). Errors that come in: a router
+// or the client tells the backend of a flow why its packets do not arrive; without "fragmentation
+// needed" and "packet too big" path MTU discovery (RFC 1191, RFC 8201, RFC 7690) hangs. They come
+// from anywhere, so the flow of the packet inside decides. Those that go out: answers to clients,
+// bounded by a token bucket.
+#include <bit>
+
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/process.hh"
@@ -45,6 +48,24 @@ const BackendEntry* Pipeline::holder(const Tables& tables, const FlowName& name,
         traffic->bytes.add(classified.parsed.ip_length);
     }
     return verdict;
+}
+
+// The state of their entries says no more than that they are not of TCP, and has one timeout; so
+// that packets of TCP and UDP need no look at the protocol, the time is mended behind them. Of
+// flows that got no backend it stays.
+[[gnu::noinline]] void Pipeline::time_echoes(const Common& common) noexcept {
+    for (BurstMask rest = echoes_; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        const FlowName name = burst_.name(i);
+        const LinePlace place = flows_.find(name);
+        if (!place) continue;
+        const FlowEntry entry = flows_.entry(name, place);
+        const bool keeps =
+            holder(common.tables, name, ServiceId{burst_.services[i].id}, common.now) != nullptr;
+        if (keeps)
+            entry.set_time(entry.state(), expiry_of(common.now + common.tables.timeouts.icmp));
+    }
+    echoes_ = 0;
 }
 
 // Only the sender of a packet that does not fit can do something about it.

@@ -28,8 +28,10 @@ std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint
     if (parsed.l4 == L4Status::fragment)
         words.rest = std::uint64_t{static_cast<std::uint8_t>(parsed.family)} << 40;
     if (parsed.l4 == L4Status::other) {
+        if (const auto identifier = echo_identifier({packet.data, packet.contiguous}, parsed))
+            words.rest |= std::uint64_t{*identifier};  // as the client's port
         const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, parsed);
-        if (message.embedded.status == EmbeddedPacket::Status::flow && message.about_destination)
+        if (names_flow(message.embedded) && message.about_destination)
             return steer_translated(tables, words_about(packet.data, parsed, message), workers,
                                     secret);
     }

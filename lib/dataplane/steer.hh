@@ -43,11 +43,12 @@ namespace steering {
                                              std::uint32_t workers,
                                              const HashSecret& secret) noexcept;
 
-// Owner of a packet, 0 .. workers-1. TCP, UDP and SCTP: of the flow; replies of nat backends and
-// ICMP errors: of the flow that they belong to; other IP: of the address pair and protocol;
-// fragments: of the address pair, whose worker learns the flow from the first of them and hands
-// them over; what is not IP or broken: worker 0. Of the tables, plain packets need no more than the
-// VLAN of their port, unless there are nat services. Cost: a look at the headers and a hash.
+// Owner of a packet, 0 .. workers-1. TCP, UDP, SCTP and echo requests: of the flow; replies of nat
+// backends and ICMP errors: of the flow that they belong to; other IP: of the address pair and
+// protocol; fragments: of the address pair, whose worker learns the flow from the first of them and
+// hands them over; what is not IP or broken: worker 0. Of the tables, plain packets need no more
+// than the VLAN of their port, unless there are nat services. Cost: a look at the headers and a
+// hash.
 [[nodiscard]] inline std::uint32_t steer(const Tables& tables, const Packet& packet,
                                          std::uint32_t workers, const HashSecret& secret) noexcept {
     FlowWords words;

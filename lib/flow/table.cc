@@ -21,7 +21,8 @@ FlowRecord record_of(const WideKey& key) {
 FlowRecord record_of(const RangeKey& key) {
     FlowRecord record{.client_port = key.port,
                       .destination_port = key.destination_port,
-                      .endpoint = key.endpoint};
+                      .endpoint = key.endpoint,
+                      .protocol = key.protocol};
     std::memcpy(record.client.data(), key.client.data(), sizeof key.client);
     return record;
 }

@@ -75,6 +75,7 @@ struct FlowRecord {
     std::uint16_t client_port = 0;          // host byte order
     std::uint16_t destination_port = 0;     // host byte order; 0: the endpoint's one
     std::uint16_t endpoint = 0;
+    std::uint8_t protocol = 0;  // 0: the endpoint's one
     FlowState state = FlowState::untracked;
     std::uint32_t backend = 0;
     Tick expires{};  // the last moment of its life

@@ -19,9 +19,22 @@ constexpr std::uint16_t ipv4_offset_mask = 0x1fff, ipv6_offset_mask = 0xfff8;
 constexpr std::uint8_t icmp_unreachable = 3, code_fragmentation_needed = 4, icmp6_too_big = 2;
 constexpr std::uint32_t least_mtu_v4 = 68, least_mtu_v6 = 1280;
 
+// RFC 792, RFC 4443 section 4; the identifier stands behind the checksum in both.
+struct EchoTypes {
+    std::uint8_t request, reply;
+};
+constexpr EchoTypes echo_types(Family family) noexcept {
+    return family == Family::v4 ? EchoTypes{8, 0} : EchoTypes{128, 129};
+}
+
 template <typename Header>
 const Header& header_at(Bytes bytes, std::size_t at) noexcept {
     return *reinterpret_cast<const Header*>(bytes.data() + at);
+}
+
+// Of the echo message at `at`.
+std::uint16_t identifier_at(Bytes bytes, std::size_t at) noexcept {
+    return static_cast<std::uint16_t>(header_at<IcmpHeader>(bytes, at).rest.host() >> 16);
 }
 
 // Where the chain of extension headers leads; `size`: of what is there.
@@ -68,10 +81,6 @@ Bytes ip_packet(Bytes frame, const Parsed& parsed) noexcept {
                          std::min<std::size_t>(frame.size() - parsed.l3_offset, parsed.ip_length));
 }
 
-std::uint8_t icmp_protocol(Family family) noexcept {
-    return family == Family::v4 ? proto_icmp : proto_icmp6;
-}
-
 bool mtu_is_possible(const IcmpHeader& icmp, Family family) noexcept {
     if (family == Family::v6) return icmp.type != icmp6_too_big || icmp.rest.host() >= least_mtu_v6;
     if (icmp.type != icmp_unreachable || icmp.code != code_fragmentation_needed) return true;
@@ -106,8 +115,21 @@ EmbeddedPacket read_embedded(Bytes bytes, Family family) noexcept {
         result.destination_port = ports.destination_port.host();
     } else if (behind.protocol == icmp_protocol(family)) {
         result.status = is_icmp_error(family, bytes[behind.at]) ? Status::icmp_error : Status::icmp;
+        if (bytes[behind.at] == echo_types(family).reply) {
+            result.status = Status::echo_reply;
+            result.destination_port = identifier_at(bytes, behind.at);
+        }
     }
     return result;
+}
+
+std::optional<std::uint16_t> echo_identifier(Bytes frame, const Parsed& parsed) noexcept {
+    if (parsed.protocol != icmp_protocol(parsed.family)) return std::nullopt;
+    const Bytes packet = ip_packet(frame, parsed);
+    const std::size_t at = std::size_t{parsed.l4_offset} - parsed.l3_offset;
+    if (packet.size() < at + sizeof(IcmpHeader)) return std::nullopt;
+    if (packet[at] != echo_types(parsed.family).request) return std::nullopt;
+    return identifier_at(packet, at);
 }
 
 IcmpMessage read_icmp(Bytes frame, const Parsed& parsed) noexcept {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ICMP and ICMPv6 errors (RFC 792, RFC 4443): which flow is one about? It carries the beginning of
+// ICMP and ICMPv6 (RFC 792, RFC 4443). Errors: which flow is one about? It carries the beginning of
 // the packet that caused it, its 8 bytes behind the IP header at least, and these hold the ports.
 // Reads nothing outside the span. No state, no allocation, no exception.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "lib/wire/address.hh"
@@ -21,6 +22,7 @@ struct EmbeddedPacket {
     enum class Status : std::uint8_t {
         flow,        // TCP, UDP or SCTP; all fields are set
         icmp,        // an ICMP message that is no error
+        echo_reply,  // one that is an echo reply: destination_port is its identifier
         icmp_error,  // nobody sends errors about errors (RFC 1122 3.2.2, RFC 4443 2.4)
         other,       // another protocol
         fragment,    // not the first: no ports
@@ -56,6 +58,12 @@ struct IcmpMessage {
 // not verified here.
 [[nodiscard]] IcmpMessage read_icmp(std::span<const std::uint8_t> frame,
                                     const Parsed& parsed) noexcept;
+
+// The identifier of an echo request, host byte order; nullopt: it is none, or its first 8 bytes are
+// not all there. Its checksum is not verified. `parsed`: of this frame, l3 is ip, and it is no
+// later fragment.
+[[nodiscard]] std::optional<std::uint16_t> echo_identifier(std::span<const std::uint8_t> frame,
+                                                           const Parsed& parsed) noexcept;
 
 // The longest IP packet with an ICMP error whose checksum is verified: as long as RFC 4443 2.4
 // allows. Some IPv4 routers send longer ones; the backend verifies these.

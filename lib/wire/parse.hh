@@ -86,6 +86,11 @@ inline constexpr std::uint8_t tcp_fin = 0x01, tcp_syn = 0x02, tcp_rst = 0x04, tc
 inline constexpr std::uint8_t proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58,
                               proto_sctp = 132;
 
+// ICMP or ICMPv6.
+[[nodiscard]] constexpr std::uint8_t icmp_protocol(Family family) noexcept {
+    return family == Family::v4 ? proto_icmp : proto_icmp6;
+}
+
 // An IPv6 extension header that parse() walks (IANA's list, without the experimental ones).
 [[nodiscard]] bool is_extension_header(std::uint8_t next) noexcept;
 

@@ -70,8 +70,9 @@ void check_embedded(std::span<const std::uint8_t> bytes, Family family) {
                     embedded.protocol == proto_sctp,
                 "ports belong to TCP, UDP and SCTP");
     else
-        require(embedded.source_port == 0 && embedded.destination_port == 0,
-                "no ports without a flow");
+        require(embedded.source_port == 0 &&
+                    (embedded.destination_port == 0 || embedded.status == Status::echo_reply),
+                "no ports without a flow, and an identifier of an echo reply alone");
     require(
         same(embedded, embedded_exact(bytes.first(std::min(bytes.size(), most_embedded)), family)),
         "no more is read than the contract says");

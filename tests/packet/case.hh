@@ -93,6 +93,8 @@ Cases nat_cases();
 Cases nat_odd_cases();
 Cases pieces_cases();
 Cases protocol_cases();
+Cases echo_cases();
+Cases all_protocol_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

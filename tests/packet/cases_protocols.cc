@@ -93,7 +93,7 @@ Cases broken() {
 Cases fragments() {
     const Bytes whole = packet(6001, 52);
     const auto piece = [](std::uint16_t id, std::size_t offset, bool last, const Bytes& payload) {
-        const auto field = static_cast<std::uint16_t>((last ? 0 : 0x2000) | offset / 8);
+        const auto field = static_cast<std::uint16_t>((last ? 0U : 0x2000U) | offset / 8);
         return Ip4{.destination = vip, .protocol = sctp, .id = id, .fragment = field} / payload;
     };
     Case late = passes("SCTP in fragments, the first one late: the last",

@@ -128,7 +128,7 @@ def read_service(table):
     backends = {one["name"]: Backend(one["name"], packed(one["address"]), one.get("weight", 100),
                                      one.get("state", "active"), one.get("port", 0))
                 for one in table["backend"]}
-    first, last = port_range(table["port"])
+    first, last = (0, 0) if table.get("protocol") == "icmp" else port_range(table["port"])
     size = table.get("schedule", {}).get("table_size") or maglev.default_size(len(backends))
     return Service(table["name"], packed(table["vip"]), table.get("protocol", "tcp"), first, last,
                    table["forward"], size, backends,
@@ -137,7 +137,7 @@ def read_service(table):
 
 def read(text):
     table = tomllib.loads(text)
-    timeouts = {"tcp_syn": 30, "tcp_established": 900, "tcp_fin": 30, "udp": 60}
+    timeouts = {"tcp_syn": 30, "tcp_established": 900, "tcp_fin": 30, "udp": 60, "icmp": 10}
     for key, value in table.get("conntrack", {}).get("timeout", {}).items():
         timeouts[key] = seconds(value)
     return Configuration(

@@ -4,7 +4,7 @@ takes its packets. Seen from the client's side alone, as replies bypass the bala
 
 from dataclasses import dataclass
 
-from .packet import TCP
+from .packet import ICMP, ICMP6, TCP
 from .transport import ACK, FIN, RST, SYN
 
 
@@ -18,11 +18,13 @@ class Entry:
 
 def first_state(protocol):
     """One packet, of whatever flags, earns no long timeout."""
+    if protocol in (ICMP, ICMP6):
+        return "icmp"
     return "tcp_syn" if protocol == TCP else "udp"
 
 
 def next_state(state, flags):
-    if state in ("udp", "tcp_fin"):
+    if state in ("udp", "icmp", "tcp_fin"):
         return state
     if flags & (FIN | RST):
         return "tcp_fin"

@@ -5,7 +5,7 @@ from . import egress, hashing, icmp_in, icmp_out, ipv4, ipv6, link, martian, tra
 from .connections import Connections
 from .modes import MODES
 from .outcome import Dropped, Sent, ToKernel
-from .packet import ICMP, ICMP6, SCTP, TCP, UDP
+from .packet import ICMP, ICMP6
 from .services import Services
 
 NEIGHBOR_DISCOVERY = range(133, 138)  # RFC 4861 4: router solicitation .. redirect
@@ -73,7 +73,10 @@ class Balancer:
         if packet.protocol in (ICMP, ICMP6) and not packet.fragment and not is_martian:
             if self.configuration.has_icmp_errors and icmp_in.is_error(packet):
                 return icmp_in.judge(self, packet, group_frame, now)
-            return ToKernel("neighbor" if is_neighbor_discovery(packet) else "vip_icmp")
+            identifier = icmp_in.echo_identifier(packet)
+            if identifier is None or not self.services.find(packet.destination, packet.protocol, 0):
+                return ToKernel("neighbor" if is_neighbor_discovery(packet) else "vip_icmp")
+            packet.source_port = identifier  # a flow is addresses and identifier
         if group_frame:  # RFC 1122 3.3.6: unicast in a group frame
             raise Dropped("not_our_mac")
         if is_martian:
@@ -82,8 +85,6 @@ class Balancer:
             raise Refused("ttl_expired")
         if packet.fragment:
             raise Dropped("fragment")
-        if packet.protocol not in (TCP, UDP, SCTP):
-            raise Dropped("unknown_port")
         transport.read(packet)
         service = self.services.find(packet.destination, packet.protocol, packet.destination_port)
         if service is None:

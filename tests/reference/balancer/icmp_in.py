@@ -11,6 +11,7 @@ from .packet import ICMP, ICMP6, SCTP, TCP, UDP
 
 ERRORS = {4: (3, 4, 11, 12), 6: (1, 2, 3, 4)}  # types
 PROTOCOL = {4: ICMP, 6: ICMP6}
+ECHO_REQUEST, ECHO_REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
 LONGEST_VERIFIED = 1280  # longer than RFC 4443 2.4 allows: the checksum is left to the backend
 INNER_BYTES = 8  # of the embedded packet's payload; they hold the ports
 
@@ -20,6 +21,15 @@ def is_error(packet):
             and packet.payload[0] in ERRORS[packet.family])
 
 
+def echo_identifier(packet):
+    """Of an echo request; of all else None."""
+    if packet.protocol != PROTOCOL[packet.family] or len(packet.payload) < 8:
+        return None
+    if packet.payload[0] != ECHO_REQUEST[packet.family]:
+        return None
+    return struct.unpack_from(">H", packet.payload, 4)[0]
+
+
 def judge(balancer, packet, group_frame, now):
     if group_frame:
         raise Dropped("not_our_mac")
@@ -27,7 +37,8 @@ def judge(balancer, packet, group_frame, now):
         raise Dropped("ttl_expired")
     check(packet)
     protocol, ports = embedded(packet)
-    if protocol == PROTOCOL[packet.family]:
+    if protocol == PROTOCOL[packet.family] and (
+            ports is None or balancer.services.find(packet.destination, protocol, 0) is None):
         return ToKernel("vip_icmp")  # about what the kernel sent from the VIP
     flow = (embedded_destination(packet), packet.destination, ports[1], ports[0], protocol)
     service = balancer.services.find(packet.destination, protocol, ports[0])
@@ -84,9 +95,11 @@ def embedded(packet):
     if protocol == PROTOCOL[packet.family]:
         if inner[at] in ERRORS[packet.family]:
             raise Dropped("icmp_bad")  # nobody sends errors about errors
-        return protocol, (0, 0)
+        if inner[at] != ECHO_REPLY[packet.family]:
+            return protocol, None
+        return protocol, (0, *struct.unpack_from(">H", inner, at + 4))
     if protocol not in (TCP, UDP, SCTP):
-        raise Dropped("unknown_port")
+        return protocol, (0, 0)
     return protocol, struct.unpack_from(">HH", inner, at)
 
 

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which service a packet is for: of those that match, the most specific (docs/configuration.md)."""
 
-from .packet import SCTP, TCP, UDP
+from .packet import ICMP, ICMP6, SCTP, TCP, UDP
 
-PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "any": (TCP, UDP, SCTP)}
+PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "sctp": (SCTP,), "icmp": (ICMP, ICMP6), "any": (TCP, UDP, SCTP)}
 TRANSLATED = (TCP, UDP)
 
 
 def speaks(service, protocol):
     if service.forward in ("nat", "full-nat") and protocol not in TRANSLATED:
         return False
-    return protocol in PROTOCOLS[service.protocol]
+    if protocol in PROTOCOLS[service.protocol]:
+        return True
+    # What has no ports; checksums of most protocols cover the address that l3dsr changes.
+    return (service.protocol == "any" and (service.first_port, service.last_port) == (0, 65535)
+            and service.forward != "l3dsr" and protocol not in (ICMP, ICMP6))
 
 
 class Services:

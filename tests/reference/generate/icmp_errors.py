@@ -3,6 +3,8 @@
 
 import struct
 
+from balancer.packet import ICMP, ICMP6
+
 from .recipe import Recipe, icmp
 
 
@@ -13,6 +15,9 @@ def error(scene, bad=False):
     reply = Recipe(about.port, about.to, about.by, about.destination, about.source,
                    protocol=about.protocol, source_port=about.destination_port,
                    destination_port=about.source_port, data=rng.randbytes(rng.choice((0, 20, 600))))
+    if about.protocol in (ICMP, ICMP6):
+        kind = 0 if reply.family == 4 else 129
+        reply.transport = struct.pack(">BBHHH", kind, 0, 0, about.source_port, 1)
     if bad and rng.random() < 0.3:
         reply.source = rng.choice(scene.services[len(reply.source)]).vip
     inner = reply.ipv4() if reply.family == 4 else reply.ipv6()

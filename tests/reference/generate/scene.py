@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Who talks to whom: clients, services, and how a sound packet of theirs looks."""
 
-from balancer.packet import SCTP, TCP, UDP
+import struct
 
-from .recipe import Recipe
+from balancer.packet import ICMP, ICMP6, SCTP, TCP, UDP
+
+from .recipe import Recipe, icmp
 
 CLIENT_MAC = bytes.fromhex("0200000000c1")
 TCP_FLAGS = (0x02, 0x10, 0x10, 0x10, 0x18, 0x18, 0x11, 0x04, 0x14, 0x12, 0xC2, 0x30, 0x0A)
@@ -39,6 +41,8 @@ class Scene:
         if service is None:
             service = rng.choice(self.services[rng.choice((4, 16))])
         source = rng.choice(self.clients[len(service.vip)])
+        if service.protocol == "icmp":
+            return self.ping(self.frame(source, service.vip))
         protocol = {"tcp": TCP, "udp": UDP, "sctp": SCTP}.get(service.protocol) or rng.choice(
             (TCP, TCP, UDP, UDP, SCTP))
         recipe = self.frame(source, service.vip)
@@ -55,6 +59,13 @@ class Scene:
         recipe.fragment = rng.choice((0x4000, 0x4000, 0, 0x8000))
         recipe.data = rng.randbytes(rng.choice((0, 0, 1, 6, 32, 100, rng.randrange(200))))
         return recipe
+
+    def ping(self, recipe):
+        """Few identifiers, so that flows have many packets."""
+        kind = 8 if recipe.family == 4 else 128
+        recipe.source_port = self.rng.choice((1, 2, 40000, 65535))
+        word = struct.pack(">HH", recipe.source_port, self.rng.randrange(65536))
+        return icmp(recipe, kind, 0, word, self.rng.randbytes(self.rng.choice((0, 20, 56))))
 
     def frame(self, source, destination):
         """From the wire to us, on some port."""

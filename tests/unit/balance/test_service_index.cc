@@ -13,7 +13,7 @@ using namespace weir;
 
 namespace {
 
-constexpr std::uint8_t tcp = 6, udp = 17, icmp = 1, sctp = 132;
+constexpr std::uint8_t tcp = 6, udp = 17, icmp = 1, icmp6 = 58, sctp = 132, esp = 50;
 
 IpAddress v4(std::uint32_t value) {
     IpAddress address;
@@ -71,11 +71,8 @@ public:
         }
         for (const ServiceTable* s : services_) {
             const ServiceKey& key = s->key;
-            const bool any = key.protocol == ServiceProtocol::any;
             if (key.vip != to || port < key.first_port || port > key.last_port) continue;
-            if (protocol != tcp && protocol != udp && protocol != sctp) continue;
-            if (any && protocol == sctp && s->forward == Forward::nat) continue;
-            if (!any && static_cast<std::uint8_t>(key.protocol) != protocol) continue;
+            if (!takes(*s, protocol)) continue;
             match.role = AddressRole::vip;
             if (match.service == nullptr || more_specific(key, match.service->key))
                 match.service = s;
@@ -89,6 +86,18 @@ public:
     std::vector<ProbeTarget> probes;
 
 private:
+    static bool takes(const ServiceTable& service, std::uint8_t protocol) {
+        const ServiceKey& key = service.key;
+        const bool is_icmp = protocol == icmp || protocol == icmp6;
+        if (key.protocol == ServiceProtocol::icmp)
+            return protocol == (key.vip.family == Family::v4 ? icmp : icmp6);
+        if (key.protocol != ServiceProtocol::any)
+            return static_cast<std::uint8_t>(key.protocol) == protocol;
+        if (protocol == tcp || protocol == udp) return true;
+        if (is_icmp || service.forward == Forward::nat) return false;
+        const bool all = key.first_port == 0 && key.last_port == 65'535;
+        return protocol == sctp || (all && service.forward != Forward::l3dsr);
+    }
     static bool more_specific(const ServiceKey& a, const ServiceKey& b) {
         const int width_a = a.last_port - a.first_port, width_b = b.last_port - b.first_port;
         if (width_a != width_b) return width_a < width_b;
@@ -231,6 +240,32 @@ TEST_CASE("service index: SCTP by name, by any protocol, and never to be transla
     CHECK(setup.find(translated, sctp, 81).role == AddressRole::vip);
 }
 
+TEST_CASE("service index: echo requests, and all protocols", "[balance]") {
+    Setup setup;
+    const IpAddress vip = v4(1), vip6 = v6(1), plain = v4(2), marked = v4(3);
+    const auto* echo = setup.add({vip, ServiceProtocol::icmp, 0, 0});
+    const auto* echo6 = setup.add({vip6, ServiceProtocol::icmp, 0, 0});
+    const auto* all = setup.add({vip, ServiceProtocol::any, 0, 65'535}, Forward::ipip);
+    const auto* range = setup.add({vip, ServiceProtocol::any, 0, 65'534});
+    const auto* l3dsr = setup.add({marked, ServiceProtocol::any, 0, 65'535}, Forward::l3dsr);
+    setup.add({plain, ServiceProtocol::any, 80, 80});
+    setup.build();
+    CHECK(setup.find(vip, icmp, 0).service == echo);
+    CHECK(setup.find(vip, icmp6, 0).service == nullptr);
+    CHECK(setup.find(vip6, icmp6, 0).service == echo6);
+    CHECK(setup.find(vip6, icmp, 0).service == nullptr);
+    CHECK(setup.find(vip6, esp, 0).service == nullptr);
+    CHECK(setup.find(vip, esp, 0).service == all);
+    CHECK(setup.find(vip, 0, 0).service == all);
+    CHECK(setup.find(vip, sctp, 65'535).service == all);
+    CHECK(setup.find(vip, sctp, 1).service == range);
+    CHECK(setup.find(marked, esp, 0).service == nullptr);
+    CHECK(setup.find(marked, sctp, 9).service == l3dsr);
+    CHECK(setup.find(marked, icmp, 0).role == AddressRole::vip);
+    CHECK(setup.find(plain, esp, 0).service == nullptr);
+    CHECK(setup.find(plain, esp, 0).role == AddressRole::vip);
+}
+
 TEST_CASE("service index: agrees with the rule read word by word", "[balance][property]") {
     for (unsigned seed = 0; seed < 40; ++seed) {
         std::mt19937 random(seed);
@@ -249,9 +284,14 @@ TEST_CASE("service index: agrees with the rule read word by word", "[balance][pr
             const std::uint32_t first = draw(4) == 0 ? draw(65'536) : draw(40);
             std::uint32_t last = first + (draw(2) == 0 ? 0 : draw(30));
             if (draw(20) == 0) last = 65'535;
+            const std::uint32_t mode = draw(5);
             setup.add({addresses[draw(5)], protocols[draw(4)], std::uint16_t(first),
                        std::uint16_t(std::min(last, 65'535u))},
-                      draw(4) == 0 ? Forward::nat : Forward::ipip);
+                      mode == 0   ? Forward::nat
+                      : mode == 1 ? Forward::l3dsr
+                                  : Forward::ipip);
+            if (draw(10) == 0) setup.add({addresses[draw(5)], ServiceProtocol::icmp, 0, 0});
+            if (draw(10) == 0) setup.add({addresses[draw(5)], ServiceProtocol::any, 0, 65'535});
         }
         setup.build();
         std::vector<std::uint32_t> ports{0, 1, 65'534, 65'535};
@@ -265,8 +305,9 @@ TEST_CASE("service index: agrees with the rule read word by word", "[balance][pr
         std::uint32_t wrong = 0;
         for (const IpAddress& address : addresses) {
             for (const std::uint32_t port : ports) {
-                for (const std::uint8_t protocol : {tcp, udp, icmp, sctp}) {
-                    const auto p = static_cast<std::uint16_t>(port);
+                for (const std::uint8_t protocol : {tcp, udp, icmp, icmp6, sctp, esp}) {
+                    const bool has_ports = protocol == tcp || protocol == udp || protocol == sctp;
+                    const auto p = static_cast<std::uint16_t>(has_ports ? port : 0);
                     wrong += same(setup.find(address, protocol, p),
                                   setup.reference(address, protocol, p))
                                  ? 0

@@ -190,7 +190,8 @@ TEST_CASE("config: wrong values of [[service]] and its backends", "[config]") {
          "28:7: vip 198.51.100.5 is the own address of port 'wan0'"},
         {"203.0.113.10", "0.0.0.0", "28:7: vip 0.0.0.0 is the unspecified address"},
         {"\"tcp\"", "\"tpc\"",
-         "29:12: 'protocol' must be \"tcp\", \"udp\", \"sctp\" or \"any\", not \"tpc\" (did you "
+         "29:12: 'protocol' must be \"tcp\", \"udp\", \"sctp\", \"icmp\" or \"any\", not \"tpc\" "
+         "(did you "
          "mean "
          "\"tcp\"?)"},
         {"port = 443", "port = 0",

@@ -60,6 +60,28 @@ TEST_CASE("config: probes of an SCTP service need a port of their own", "[config
     CHECK(errors_of(with(text, "path = \"/healthz\"", "port = 8080")).empty());
 }
 
+TEST_CASE("config: an echo service has no port", "[config][protocols]") {
+    for (const std::string_view port : {"", "port = \"any\"\n"}) {
+        const ConfigResult result = parse_config(file("icmp", "ipip", port), "weir.toml");
+        REQUIRE(result.errors.empty());
+        const ServiceKey& key = result.config->services.back().key;
+        CHECK(key.protocol == ServiceProtocol::icmp);
+        CHECK((key.first_port == 0 && key.last_port == 0));
+    }
+    for (const std::string_view port : {"7", "\"7-9\"", "true"})
+        CHECK(errors_of(file("icmp", "ipip", fmt::format("port = {}\n", port))) ==
+              Errors{"54:8: 'port' has no meaning for protocol = \"icmp\": leave it out"});
+    CHECK(errors_of(file("icmp", "ipip", "health = \"web\"\n")) ==
+          Errors{"54:10: service 'p' has no port to probe: give [health.web] a port"});
+    CHECK(errors_of(file("icmp", "nat")) ==
+          Errors{"52:11: forward = \"nat\" is for TCP and UDP, not for echo requests; use "
+                 "\"dsr-l2\", \"ipip\", \"gre\", \"gue\" or \"l3dsr\""});
+    const std::string twice =
+        file("icmp", "ipip") + file("icmp", "gre").substr(valid_config.size());
+    CHECK(errors_of(with(twice, "name = \"p\"", "name = \"q\"")) ==
+          Errors{"56:7: service 'q' on line 48 has the same VIP, protocol and port"});
+}
+
 TEST_CASE("config: mss_clamp is TCP's", "[config][protocols]") {
     CHECK(errors_of(file("sctp", "dsr-l2", "port = 5000\nmss_clamp = 1400\n")) ==
           Errors{"55:13: 'mss_clamp' has a meaning for TCP only: leave it out"});

@@ -123,6 +123,29 @@ TEST_CASE("registry: endpoints are numbered by VIP, protocol and ports", "[contr
     CHECK(registry.endpoint(dns.key, ServiceProtocol::udp) == dns_udp);
 }
 
+TEST_CASE("registry: endpoints of echo services, and of all protocols", "[control]") {
+    Registry registry;
+    ServiceConfig echo = service("echo", 1, 1), echo6 = service("echo6", 2, 1),
+                  all = service("all", 1, 1), translated = service("translated", 3, 1);
+    echo.key.protocol = echo6.key.protocol = ServiceProtocol::icmp;
+    echo6.key.vip.family = Family::v6;
+    all.key = {all.key.vip, ServiceProtocol::any, 0, 65'535};
+    translated.key = {translated.key.vip, ServiceProtocol::any, 0, 65'535};
+    translated.forward = Forward::nat;
+    REQUIRE(registry.adopt(with({echo, echo6, all, translated})).ok());
+    const auto protocol = [&](const ServiceConfig& of, ServiceProtocol wanted) {
+        return registry.endpoint_key(registry.endpoint(of.key, wanted)).protocol;
+    };
+    CHECK(protocol(echo, ServiceProtocol::icmp) == 1);
+    CHECK(protocol(echo6, ServiceProtocol::icmp) == 58);
+    CHECK(protocol(all, ServiceProtocol::tcp) == 6);
+    CHECK(protocol(all, ServiceProtocol::udp) == 17);
+    CHECK(protocol(all, ServiceProtocol::sctp) == 0);  // of all others
+    CHECK(registry.endpoint_key(registry.endpoint(all.key, ServiceProtocol::sctp)).vip ==
+          all.key.vip);
+    CHECK(registry.endpoint(translated.key, ServiceProtocol::sctp) == EndpointId{0});
+}
+
 TEST_CASE("registry: an endpoint that left gives its number last of all", "[control]") {
     Registry registry;
     ServiceConfig kept = service("kept", 1, 1), moving = service("moving", 2, 1);

@@ -110,12 +110,46 @@ TEST_CASE("icmp: an error names the flow of the packet inside", "[wire][icmp]") 
     CHECK(got.sum);
 }
 
+TEST_CASE("icmp: the identifier of an echo request, and of an echo reply that an error is about",
+          "[wire][icmp]") {
+    const auto request4 = [](const Bytes& body, std::uint8_t protocol = proto_icmp) {
+        return ethernet(ether_type_ipv4, ipv4({.protocol = protocol}, body));
+    };
+    const auto request6 = [](const Bytes& body, std::uint8_t next = proto_icmp6) {
+        return ethernet(ether_type_ipv6, ipv6({.next_header = next}, body));
+    };
+    const auto identifier = [](const Bytes& frame) {
+        return echo_identifier(frame, parse_exact(frame));
+    };
+    const std::uint32_t word = 0xabcd'0001;  // and the sequence number
+    CHECK(identifier(request4(message(8, 0, word, {1, 2}))) == 0xabcd);
+    CHECK(identifier(request6(message(128, 0, word, {}))) == 0xabcd);
+    CHECK(identifier(request6(extension(proto_icmp6, 1, message(128, 0, word, {})), 60)) == 0xabcd);
+    // Another type, another family's, cut off, or no ICMP.
+    for (const unsigned type : {0U, 3U, 13U, 128U, 129U})
+        CHECK_FALSE(identifier(request4(message(static_cast<std::uint8_t>(type), 0, word, {}))));
+    for (const unsigned type : {0U, 8U, 129U, 135U})
+        CHECK_FALSE(identifier(request6(message(static_cast<std::uint8_t>(type), 0, word, {}))));
+    CHECK_FALSE(identifier(request4({8, 0, 0, 0, 0xab, 0xcd, 0})));
+    CHECK_FALSE(identifier(request4(message(8, 0, word, {}), 47)));
+    CHECK_FALSE(identifier(request6(message(128, 0, word, {}), proto_icmp)));
+
+    for (const Read& got : {read(error4(answer4(proto_icmp, message(0, 0, word, {})))),
+                            read(error6(answer6(message(129, 0, word, {}), proto_icmp6)))}) {
+        CHECK(got.message.embedded.status == Status::echo_reply);
+        CHECK(got.message.embedded.source_port == 0);
+        CHECK(got.message.embedded.destination_port == 0xabcd);
+    }
+}
+
 TEST_CASE("icmp: what an error can be about beside a flow", "[wire][icmp]") {
-    CHECK(status(error4(answer4(proto_icmp, message(0, 0, 1, {})))) == Status::icmp);
+    CHECK(status(error4(answer4(proto_icmp, message(0, 0, 1, {})))) == Status::echo_reply);
+    CHECK(status(error4(answer4(proto_icmp, message(8, 0, 1, {})))) == Status::icmp);
     CHECK(status(error4(answer4(proto_icmp, message(3, 4, 1400, {})))) == Status::icmp_error);
     CHECK(status(error4(answer4(47, Bytes(8)))) == Status::other);
     CHECK(status(error4(answer4(proto_tcp, tcp(443, 40000), 5))) == Status::fragment);
-    CHECK(status(error6(answer6(message(129, 0, 1, {}), proto_icmp6))) == Status::icmp);
+    CHECK(status(error6(answer6(message(129, 0, 1, {}), proto_icmp6))) == Status::echo_reply);
+    CHECK(status(error6(answer6(message(128, 0, 1, {}), proto_icmp6))) == Status::icmp);
     CHECK(status(error6(answer6(message(2, 0, 1280, {}), proto_icmp6))) == Status::icmp_error);
     // ICMP of the other family is a protocol like any other.
     CHECK(status(error6(answer6(message(3, 0, 1280, {}), proto_icmp))) == Status::other);
