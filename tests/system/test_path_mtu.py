@@ -3,6 +3,7 @@
 
 import itertools
 import re
+import subprocess
 import sys
 
 import pytest
@@ -126,3 +127,54 @@ def test_an_upload_shrinks_to_the_tunnel(tight, tmp_path, service):
     family = ["-6"] if client == "c6" else []
     assert f"mtu {room}" in tight.inside(client, "ip", *family, "route", "get", vip)
     forget_path_mtus(tight, client)
+
+
+# This kernel may have no tunnel device, and the program that opens tunnels on the backends (XDP) sees
+# each fragment by itself. What the kernel has put together it gives to a raw socket; the packet inside
+# goes back to it by a TUN device.
+OPEN_TUNNELS = """
+import fcntl, select, socket, struct, subprocess
+tun = open("/dev/net/tun", "r+b", buffering=0)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"opened0", 0x1001))  # TUNSETIFF: TUN, no header
+for words in ("addr add 169.254.99.1/32 dev opened0", "link set opened0 up"):
+    subprocess.run(["ip", *words.split()], check=True)
+for name in ("all", "opened0"):
+    open(f"/proc/sys/net/ipv4/conf/{name}/rp_filter", "w").write("0")
+v4 = socket.socket(socket.AF_INET, socket.SOCK_RAW, 4)
+v6 = socket.socket(socket.AF_INET6, socket.SOCK_RAW, 4)
+print("ready", flush=True)
+while True:
+    for one in select.select([v4, v6], [], [])[0]:
+        packet = one.recv(70000)
+        tun.write(packet[20:] if one is v4 else packet)
+"""
+
+
+@pytest.fixture
+def may_be_fragmented(tight):
+    """The IPv4 client sends without DF, and backends open tunnels behind the kernel's reassembly."""
+    processes = [subprocess.Popen(tight.netns(backend, sys.executable, "-c", OPEN_TUNNELS),
+                                  stdout=subprocess.PIPE, text=True) for backend in BACKENDS]
+    try:
+        assert all(process.stdout.readline() == "ready\n" for process in processes)
+        tight.inside("c4", "sysctl", "-qw", "net.ipv4.ip_no_pmtu_disc=1")
+        yield
+    finally:
+        tight.inside("c4", "sysctl", "-qw", "net.ipv4.ip_no_pmtu_disc=0")
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.parametrize("service", [name for name, (who, _) in TUNNEL_VIPS.items() if who == "c4"])
+def test_an_upload_that_may_be_fragmented_is(tight, may_be_fragmented, tmp_path, service):
+    client, vip = TUNNEL_VIPS[service]
+    forget_path_mtus(tight, client)
+    told_before = tight.metrics()['weir_icmp_errors_sent_total{type="too_big"}']
+    before = tight.metrics()["weir_fragmented_packets_total"]
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1_000_000))
+    assert tight.upload(client, vip, path) == "204"
+    metrics = tight.metrics()
+    assert metrics["weir_fragmented_packets_total"] - before > 500
+    assert metrics['weir_icmp_errors_sent_total{type="too_big"}'] == told_before
