@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,15 @@ struct alignas(16) PortTable {
     std::uint16_t vlan = 0;  // 0: untagged
     std::uint16_t mtu = 1500;
     bool has_tap = false;  // false: what would be punted is dropped as no_exception_path
+};
+
+// Whom a port's own ICMP errors come from (RFC 1812 4.3.2.4); nullopt: it has no such address.
+struct PortAddresses {
+    std::optional<IpAddress> v4, v6;  // the first of each in the file
+
+    [[nodiscard]] const std::optional<IpAddress>& of(Family family) const noexcept {
+        return family == Family::v4 ? v4 : v6;
+    }
 };
 
 // Bytes in front of the IP header of what the port sends.
@@ -72,6 +82,7 @@ struct Tables {
     std::vector<const BackendEntry*> backends;  // by BackendId; nullptr: not configured any more
     std::vector<NextHop> next_hops;             // by NextHopId
     std::vector<PortTable> ports;               // by PortId
+    std::vector<PortAddresses> port_addresses;  // by PortId
     std::shared_ptr<const NatTables> nat;       // nullptr: no service needs it
 
     // For compile() alone: what the services were made from (the configuration object, and the

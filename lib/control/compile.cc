@@ -130,6 +130,18 @@ ServiceIndex compile_index(const Config& config, std::span<const SharedTable> ta
     return ServiceIndex::build(services, own, probes);
 }
 
+std::vector<PortAddresses> compile_port_addresses(const Config& config) {
+    std::vector<PortAddresses> all;
+    for (const PortConfig& port : config.ports) {
+        PortAddresses& own = all.emplace_back();
+        for (const IpPrefix& prefix : port.addresses) {
+            auto& first = prefix.address.family == Family::v4 ? own.v4 : own.v6;
+            if (!first) first = prefix.address;
+        }
+    }
+    return all;
+}
+
 BackendId backend_at(const ServiceTable& service, Seat seat) {
     return seat == no_seat ? invalid_backend : service.seats[seat].id;
 }
@@ -161,6 +173,7 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     tables->services = compile_services(previous, same_basis, world, registry);
     tables->backends = backends_by_id(tables->services, registry.backend_limit());
     tables->ports = compile_ports(world);
+    tables->port_addresses = compile_port_addresses(config);
     tables->next_hops = compile_next_hops(world, tables->ports, registry);
     tables->index = compile_index(config, tables->services);
     tables->nat = same_basis ? previous->nat : compile_nat(config, registry);

@@ -80,13 +80,16 @@ void write_icmp(std::span<std::uint8_t> message, const Refusal& refusal,
 void write_packet(std::uint8_t* ip, std::size_t total, const Refusal& refusal) noexcept {
     if (refusal.family == Family::v4) {
         const std::size_t header = sizeof(Ipv4Header);
-        const auto& about = *reinterpret_cast<const Ipv4Header*>(ip + header + sizeof(IcmpHeader));
+        auto about = *reinterpret_cast<const Ipv4Header*>(ip + header + sizeof(IcmpHeader));
+        if (refusal.from != nullptr)
+            std::copy_n(refusal.from->bytes.begin(), 4, about.destination.begin());
         write_ipv4(ip, about, total);
         write_icmp({ip + header, total - header}, refusal, 0);
         return;
     }
     const std::size_t header = sizeof(Ipv6Header);
-    const auto& about = *reinterpret_cast<const Ipv6Header*>(ip + header + sizeof(IcmpHeader));
+    auto about = *reinterpret_cast<const Ipv6Header*>(ip + header + sizeof(IcmpHeader));
+    if (refusal.from != nullptr) about.destination = refusal.from->bytes;
     write_ipv6(ip, about, total);
     write_icmp({ip + header, total - header}, refusal,
                pseudo_header_sum(about.destination, about.source, proto_icmp6,

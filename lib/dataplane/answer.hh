@@ -18,6 +18,8 @@ struct Refusal {
     Family family = Family::v4;
     std::uint16_t l3_offset = 0, ip_length = 0;
     std::uint32_t mtu = 0;  // too_big: the longest packet that would fit
+    // Who says so; nullptr: the packet's destination, a VIP.
+    const IpAddress* from = nullptr;
 };
 
 // Nobody is answered for an ICMP error, for a fragment but the first, without 8 bytes behind the IP
@@ -26,7 +28,7 @@ struct Refusal {
 // has a group or martian source, or came in a group frame, is not to be asked about.
 [[nodiscard]] bool deserves_answer(const Packet& packet, const Refusal& refusal) noexcept;
 
-// Makes `packet` the answer: from the packet's destination, a VIP, to its source, in a frame for
+// Makes `packet` the answer to its source, from whom `refusal` says, in a frame for
 // the MAC address that it came from, with the tag of `port`, by which it came; as much of it inside
 // as makes 576 bytes (RFC 1812 4.3.2.3) or 1280 (RFC 4443 2.4 c). False: no headroom for the
 // headers, and nothing is changed. Precondition: deserves_answer(). Cost: a checksum over the

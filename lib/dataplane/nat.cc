@@ -49,6 +49,13 @@ Verdict send_to_client(const Tables& tables, const IpAddress& client, const Pack
     return forward_link(tables, route.next_hop, meta, packet);
 }
 
+std::uint32_t mtu_to_client(const Tables& tables, const IpAddress& client) noexcept {
+    const Route route = tables.nat->routes().find(client);
+    if (!route.exists || route.next_hop == invalid_next_hop) return 0;
+    const NextHop& hop = tables.next_hops[index(route.next_hop)];
+    return tables.ports[index(hop.port)].mtu;
+}
+
 void translate_request(const Tables& tables, BackendId backend, const PacketMeta& meta,
                        const Packet& packet) noexcept {
     PacketEnd end = tables.nat->end(backend);

@@ -57,6 +57,9 @@ struct NatReply {
 [[nodiscard]] Verdict send_to_client(const Tables& tables, const IpAddress& client,
                                      const PacketMeta& meta, Packet& packet) noexcept;
 
+// Of the port towards the client at this address; 0: there is no way.
+[[nodiscard]] std::uint32_t mtu_to_client(const Tables& tables, const IpAddress& client) noexcept;
+
 // The client's packet gets the end of `backend`, of a nat service, as its destination, and is a hop
 // older. Precondition: TTL or hop limit is 2 or more.
 void translate_request(const Tables& tables, BackendId backend, const PacketMeta& meta,

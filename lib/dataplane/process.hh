@@ -165,6 +165,9 @@ private:
     // A reply to an address of the pool: what its binding says.
     Verdict serve_pool_reply(const Tables& tables, const Classified& classified, Packet& packet,
                              Tick now) noexcept;
+    // Drops for `dropped`; or a reply that does not fit the way to the client is answered.
+    Verdict refuse_reply(const Tables& tables, const IpAddress& client, const PacketMeta& meta,
+                         Packet& packet, const Verdict& dropped, Tick now) noexcept;
     // The entry of the client's flow lives on, if it names the backend that sent from there.
     void refresh(const Tables& tables, const ServiceTable& service, const FlowKey& client,
                  std::uint8_t tcp_flags, const PacketEnd& from, Tick now) noexcept;

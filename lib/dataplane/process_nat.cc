@@ -37,8 +37,27 @@ Verdict reply_to(const Tables& tables, const ServiceTable& service, const FlowKe
     const FlowKey client = key_of(classified.about);
     const PacketEnd from = source_of(key_of(flow_words(packet.data, meta)));
     const Verdict verdict = reply_to(tables, *classified.service, client, meta, packet);
-    if (verdict.is_sent()) refresh(tables, *classified.service, client, meta.tcp_flags, from, now);
+    if (!verdict.is_sent())
+        return refuse_reply(tables, source_of(client).address, meta, packet, verdict, now);
+    refresh(tables, *classified.service, client, meta.tcp_flags, from, now);
     return verdict;
+}
+
+// The VIP is the client's name for the backend itself: to that, Weir is a router.
+Verdict Pipeline::refuse_reply(const Tables& tables, const IpAddress& client,
+                               const PacketMeta& meta, Packet& packet, const Verdict& dropped,
+                               Tick now) noexcept {
+    if (dropped.action != Action::drop || dropped.reason != DropReason::too_big) return dropped;
+    const std::optional<IpAddress>& own = tables.port_addresses[index(packet.port)].of(meta.family);
+    if (!own) return dropped;
+    return answer(tables,
+                  {.type = IcmpErrorType::too_big,
+                   .family = meta.family,
+                   .l3_offset = meta.l3_offset,
+                   .ip_length = meta.ip_length,
+                   .mtu = mtu_to_client(tables, client),
+                   .from = &*own},
+                  packet, now);
 }
 
 void Pipeline::refresh(const Tables& tables, const ServiceTable& service, const FlowKey& client,
@@ -126,7 +145,8 @@ Pipeline::PoolFlow Pipeline::pool_flow(const Tables& tables, const PoolEnd& end,
     const auto [binding, service] = pool_flow(tables, *classified.pool_end, meta.protocol, from);
     if (binding == nullptr) return Verdict::dropped(DropReason::unknown_port);
     const Verdict verdict = reply_to(tables, *service, binding->client, meta, packet);
-    if (!verdict.is_sent()) return verdict;
+    if (!verdict.is_sent())
+        return refuse_reply(tables, source_of(binding->client).address, meta, packet, verdict, now);
     const Deadlines deadlines(tables.timeouts, now);
     if (!deadlines.is_past(binding->expires)) {
         binding->state = next_state(binding->state, meta.tcp_flags);

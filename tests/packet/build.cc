@@ -159,13 +159,14 @@ Bytes sound_icmp6(const Ip6& ip, std::uint8_t type, std::uint8_t code, std::uint
 }
 
 Bytes told_by4(const std::string& vip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
-               const Bytes& ip) {
-    return Ip4{.source = vip, .destination = Ip4{}.source, .protocol = 1, .tos = 0xc0, .id = 0} /
+               const Bytes& ip, const std::string& to) {
+    return Ip4{.source = vip, .destination = to, .protocol = 1, .tos = 0xc0, .id = 0} /
            sound_icmp(type, code, word, cut(ip, 0, std::min<std::size_t>(ip.size(), 576 - 28)));
 }
 
-Bytes told_by6(const std::string& vip, std::uint8_t type, std::uint32_t word, const Bytes& ip) {
-    const Ip6 header{.source = vip, .destination = Ip6{}.source, .next = 58};
+Bytes told_by6(const std::string& vip, std::uint8_t type, std::uint32_t word, const Bytes& ip,
+               const std::string& to) {
+    const Ip6 header{.source = vip, .destination = to, .next = 58};
     const Bytes quoted = cut(ip, 0, std::min<std::size_t>(ip.size(), 1280 - 48));
     return header / sound_icmp6(header, type, 0, word, quoted);
 }

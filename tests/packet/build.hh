@@ -87,10 +87,11 @@ Bytes icmp(std::uint8_t type, std::uint8_t code, const Bytes& rest);
 Bytes sound_icmp(std::uint8_t type, std::uint8_t code, std::uint32_t word, const Bytes& payload);
 Bytes sound_icmp6(const Ip6& ip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
                   const Bytes& payload);
-// The IP packet in which a VIP tells the sender of `ip` (RFC 1812 4.3.2.3: at most 576 bytes; RFC
-// 4443 2.4 c: 1280).
+// The IP packet in which a VIP tells the sender of `ip`, who is `to` (RFC 1812 4.3.2.3: at most 576
+// bytes; RFC 4443 2.4 c: 1280).
 Bytes told_by4(const std::string& vip, std::uint8_t type, std::uint8_t code, std::uint32_t word,
-               const Bytes& ip);
-Bytes told_by6(const std::string& vip, std::uint8_t type, std::uint32_t word, const Bytes& ip);
+               const Bytes& ip, const std::string& to = Ip4{}.source);
+Bytes told_by6(const std::string& vip, std::uint8_t type, std::uint32_t word, const Bytes& ip,
+               const std::string& to = Ip6{}.source);
 
 }  // namespace weir::test

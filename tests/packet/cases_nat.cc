@@ -191,7 +191,8 @@ Cases replies() {
 Cases refusals() {
     const Datagram asked = request4();
     Datagram old = asked, old_reply = reply(asked), near = reply(asked), own = reply(asked),
-             other_port = reply(asked), group = reply(asked), big = reply(asked);
+             other_port = reply(asked), group = reply(asked), big = reply(asked),
+             big6 = reply(request6());
     old.ttl = 1;
     old_reply.ttl = 1;
     near.destination = "198.51.100.77";
@@ -199,6 +200,7 @@ Cases refusals() {
     other_port.from = 8081;
     group.destination = "224.0.0.5";
     big.data = filled(1500 - 40 + 1);
+    big6.data = filled(1500 - 60 + 1);
     Datagram zero6 = udp_request(request6());
     zero6.sum = false;
     const Bytes to_all =
@@ -217,8 +219,19 @@ Cases refusals() {
                 In::lan, drop(DropReason::no_neighbor)),
         refused("nat: a reply to a multicast address is dropped as martian", group, In::lan,
                 drop(DropReason::martian), 15),
-        refused("nat: a reply above the MTU towards the client is dropped as too_big", big, In::lan,
-                drop(DropReason::too_big), 20),
+        refused("nat: a reply above the MTU towards the client is answered by the port's address",
+                big, In::lan,
+                answer(In::lan, DropReason::too_big,
+                       Ethernet{.destination = backend_mac, .source = net::lan_mac} /
+                           told_by4("10.0.0.5", 3, 4, 1500, big.packet(), backend4)),
+                20),
+        refused(
+            "nat: a reply over IPv6 above the MTU towards the client is answered, too", big6,
+            In::lan,
+            answer(In::lan, DropReason::too_big,
+                   Ethernet{.destination = backend_mac, .source = net::lan_mac, .type = 0x86dd} /
+                       told_by6("fd00:5::5", 2, 1500, big6.packet(), backend6)),
+            20),
         refused("nat: what the backend sends to our own address is the kernel's", own, In::lan,
                 punt(PuntClass::other)),
         refused("nat: what the backend sends from another port is the kernel's", other_port,
