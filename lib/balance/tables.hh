@@ -74,6 +74,11 @@ struct Tables {
     SlotSeed hash_seed;
     FlowTimeouts timeouts;
     WhenFull when_full = WhenFull::stateless;
+    // Any TCP packet begins a flow; false: SYNs alone do, others are dropped as policy_denied.
+    bool sloppy_tcp = true;
+    // Flows whose backend may keep none are picked anew; false: their packets drop as no_backend
+    // until it may again, or their entries end.
+    bool expire_nodest_conn = true;
     std::uint32_t icmp_errors_per_second = 1'000;  // that a worker sends; 0: none
 
     ServiceIndex index;  // (address, protocol, port) -> ServiceTable

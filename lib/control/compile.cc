@@ -169,6 +169,8 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     tables->hash_seed = config.system.hash_seed;
     tables->timeouts = config.conntrack.timeouts;
     tables->when_full = config.conntrack.when_full;
+    tables->sloppy_tcp = config.conntrack.sloppy_tcp;
+    tables->expire_nodest_conn = config.conntrack.expire_nodest_conn;
     tables->icmp_errors_per_second = config.icmp.errors_per_second;
     tables->services = compile_services(previous, same_basis, world, registry);
     tables->backends = backends_by_id(tables->services, registry.backend_limit());

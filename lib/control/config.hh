@@ -69,6 +69,7 @@ struct PortConfig {
 struct ConntrackConfig {
     std::uint32_t entries_per_worker = 1'048'576;
     WhenFull when_full = WhenFull::stateless;
+    bool sloppy_tcp = true, expire_nodest_conn = true;  // as in Tables
     FlowTimeouts timeouts;
 };
 

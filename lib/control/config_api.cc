@@ -114,6 +114,9 @@ void read_conntrack(TableReader& root, Draft& draft) {
     conntrack.entries_per_worker = reader.integer<std::uint32_t>(
         "entries_per_worker", 1024, 1u << 28, conntrack.entries_per_worker);
     conntrack.when_full = reader.word("when_full", policies).value_or(conntrack.when_full);
+    conntrack.sloppy_tcp = reader.boolean("sloppy_tcp", conntrack.sloppy_tcp);
+    conntrack.expire_nodest_conn =
+        reader.boolean("expire_nodest_conn", conntrack.expire_nodest_conn);
     read_timeouts(reader, conntrack.timeouts);
     reader.finish();
     if (draft.problems.size() != before) draft.plan_ok = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What only a restart can change. The rest is live: [[service]], [health.*], [icmp], [conntrack]
-// when_full and timeout, and of a port tunnel_source and neighbor.
+// when_full, sloppy_tcp, expire_nodest_conn and timeout, and of a port tunnel_source and neighbor.
 #include <algorithm>
 
 #include <fmt/format.h>

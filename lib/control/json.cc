@@ -364,6 +364,8 @@ json config_json(const Config& config) {
             {"conntrack",
              {{"entries_per_worker", config.conntrack.entries_per_worker},
               {"when_full", word(when_fulls, config.conntrack.when_full)},
+              {"sloppy_tcp", config.conntrack.sloppy_tcp},
+              {"expire_nodest_conn", config.conntrack.expire_nodest_conn},
               {"timeout_ms",
                {{"tcp_syn", timeouts.tcp_syn},
                 {"tcp_established", timeouts.tcp_established},

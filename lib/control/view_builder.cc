@@ -74,18 +74,7 @@ NeighborView neighbor_view(const ViewSource& source, const Registry::NextHopKey&
 }  // namespace
 
 bool can_occur(DropReason reason) noexcept {
-    switch (reason) {
-        case DropReason::frag_bad:
-        case DropReason::frag_table_full:
-        case DropReason::icmp_bad:
-        case DropReason::new_flow_limited:
-        case DropReason::nat_ports_exhausted:
-        case DropReason::policy_denied:
-        case DropReason::rate_limited:
-            return false;
-        default:
-            return true;
-    }
+    return reason != DropReason::new_flow_limited;
 }
 
 const std::vector<std::uint32_t>& ViewBuilder::slot_counts(

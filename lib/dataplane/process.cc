@@ -315,6 +315,8 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
     const BackendEntry& backend = *entry;
     if (burst_.places[i]) [[unlikely]]
         return pick_again(common, i, backend);
+    if (!common.tables.sloppy_tcp && !may_begin(i)) [[unlikely]]
+        return {nullptr, DropReason::policy_denied};
     const FlowName name = burst_.name(i);
     if (!flows_.insert_at_home(name, first_value(common, i, backend))) {
         if (!flows_.is_full_for(name, common.now)) return pick_elsewhere(common, i, backend);
@@ -331,9 +333,20 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
     return {index(backend.id), first, common.deadlines.first(first)};
 }
 
+// Whether this packet begins a flow without sloppy_tcp.
+bool Pipeline::may_begin(std::size_t i) const noexcept {
+    constexpr std::uint8_t all = tcp_syn | tcp_ack | tcp_rst | tcp_fin;
+    return burst_.protocols[i] != proto_tcp || (burst_.tcp_flags[i] & all) == tcp_syn;
+}
+
 [[gnu::noinline]] Pipeline::Choice Pipeline::pick_again(const Common& common, std::size_t i,
                                                         const BackendEntry& backend) noexcept {
     const FlowEntry entry = flows_.entry(burst_.name(i), burst_.places[i]);
+    const bool ended =
+        common.deadlines.is_past(entry.expiry()) || reopens(entry.state(), burst_.tcp_flags[i]);
+    if (ended && !common.tables.sloppy_tcp && !may_begin(i))
+        return {nullptr, DropReason::policy_denied};
+    if (!ended && !common.tables.expire_nodest_conn) return {nullptr, DropReason::no_backend};
     forget(entry.backend());
     entry.set(first_value(common, i, backend));
     unsettle(i);

@@ -122,6 +122,7 @@ inline bool same_index(const Tables& a, const Tables& b, const Config& config) {
 // All but the version. `config`: what both were compiled from.
 inline bool same(const Tables& a, const Tables& b, const Config& config) {
     if (a.generation != b.generation || a.hash_seed != b.hash_seed || a.when_full != b.when_full ||
+        a.sloppy_tcp != b.sloppy_tcp || a.expire_nodest_conn != b.expire_nodest_conn ||
         a.timeouts.tcp_syn != b.timeouts.tcp_syn ||
         a.timeouts.tcp_established != b.timeouts.tcp_established ||
         a.timeouts.tcp_fin != b.timeouts.tcp_fin || a.timeouts.udp != b.timeouts.udp ||

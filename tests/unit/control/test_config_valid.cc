@@ -106,6 +106,8 @@ device = "net_null0"
     CHECK(config.ports[0].queues == 0);
     CHECK(config.conntrack.entries_per_worker == 1'048'576);
     CHECK(config.conntrack.when_full == WhenFull::stateless);
+    CHECK(config.conntrack.sloppy_tcp);
+    CHECK(config.conntrack.expire_nodest_conn);
     CHECK(config.conntrack.timeouts.tcp_established == 900'000);
     CHECK(config.icmp.errors_per_second == 1000);
     CHECK(config.services.empty());
@@ -134,6 +136,8 @@ exception_tap_persist = true
 [conntrack]
 entries_per_worker = 4096
 when_full = "drop-new"
+sloppy_tcp = false
+expire_nodest_conn = false
 timeout = { tcp_syn = "5s", tcp_established = "1h", tcp_fin = "1s", udp = "1500ms", icmp = "2m" }
 [icmp]
 errors_per_second = 20
@@ -164,6 +168,8 @@ listen = "[::1]:80"
     CHECK(config.ports[0].exception_tap_persist);
     CHECK(config.conntrack.entries_per_worker == 4096);
     CHECK(config.conntrack.when_full == WhenFull::drop_new);
+    CHECK_FALSE(config.conntrack.sloppy_tcp);
+    CHECK_FALSE(config.conntrack.expire_nodest_conn);
     const FlowTimeouts& timeouts = config.conntrack.timeouts;
     CHECK(timeouts.tcp_syn == 5000);
     CHECK(timeouts.tcp_established == 3'600'000);

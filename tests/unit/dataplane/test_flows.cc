@@ -82,6 +82,74 @@ TEST_CASE("flows of a backend that went down are picked anew, the others stay", 
     CHECK(worker.traffic->services[3].active_flows.read() == 300);
 }
 
+TEST_CASE("without expire_nodest_conn flows wait for their backend", "[dataplane]") {
+    World1 world(3);
+    Worker1 worker;
+    world.tables.expire_nodest_conn = false;
+    const auto placed = open_flows(worker, world.tables, 60);
+    World1 less(3);
+    less.take_slots(1, false);
+    less.tables.expire_nodest_conn = false;
+    int waiting = 0;
+    for (const auto& [port, backend] : placed) {
+        const Verdict verdict = worker.run(less.tables, client_frame(port));
+        CHECK(verdict.action == (backend == 1 ? Action::drop : Action::send));
+        if (backend != 1) continue;
+        CHECK(verdict.reason == DropReason::no_backend);
+        ++waiting;
+    }
+    REQUIRE(waiting > 5);
+    CHECK(active(worker, 1) == static_cast<std::uint64_t>(waiting));
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port)).action == Action::send);
+        CHECK(backend_of(worker.sent) == backend);
+    }
+    // Entries that expired meanwhile, and ports that are used again, are no flows that wait.
+    const Tick late{10'000'000};
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(less.tables, client_frame(port), late).action == Action::send);
+        CHECK(backend_of(worker.sent) != 1);
+    }
+}
+
+TEST_CASE("without expire_nodest_conn a port that is used again does not wait", "[dataplane]") {
+    World1 world(3);
+    Worker1 worker;
+    const auto placed = open_flows(worker, world.tables, 60);
+    for (const auto& [port, backend] : placed)
+        (void)worker.run(world.tables, client_frame(port, fin));
+    world.take_slots(1, false);
+    world.tables.expire_nodest_conn = false;
+    for (const auto& [port, backend] : placed) {
+        REQUIRE(worker.run(world.tables, client_frame(port, syn)).action == Action::send);
+        CHECK(backend_of(worker.sent) != 1);
+    }
+}
+
+TEST_CASE("without sloppy_tcp only a SYN begins a flow", "[dataplane]") {
+    World1 world(3);
+    Worker1 worker;
+    world.tables.sloppy_tcp = false;
+    const auto denied = [&](std::uint16_t port, std::uint8_t flags, Tick now = Tick{1000}) {
+        const Verdict verdict = worker.run(world.tables, client_frame(port, flags), now);
+        return verdict.action == Action::drop && verdict.reason == DropReason::policy_denied;
+    };
+    for (const std::uint8_t flags : {ack, fin, rst, std::uint8_t{0x12}, std::uint8_t{0x18}})
+        CHECK(denied(1000, flags));
+    CHECK(worker.counters.flow_insert_failed.read() == 0);
+    CHECK(worker.traffic->services[3].active_flows.read() == 0);
+    CHECK_FALSE(denied(1000, syn));
+    CHECK_FALSE(denied(1000, ack));
+    // Neither an entry that ended nor a backend that fell makes a difference.
+    CHECK(denied(1000, ack, Tick{10'000'000}));
+    CHECK_FALSE(denied(1000, syn, Tick{10'000'000}));
+    for (std::uint16_t port = 2000; port < 2060; ++port)
+        CHECK_FALSE(denied(port, syn, Tick{10'000'000}));
+    world.take_slots(1, false);
+    for (std::uint16_t port = 2000; port < 2060; ++port)
+        CHECK_FALSE(denied(port, ack, Tick{10'000'000}));
+}
+
 TEST_CASE("a moved flow stays where it moved when the old backend returns", "[dataplane]") {
     World1 world(3);
     Worker1 worker;
