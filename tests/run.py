@@ -188,8 +188,9 @@ def system(options):
         return Outcome(skipped=[("all", "needs root for network namespaces")])
     if not list((TOP / "tests/system").glob("test_*.py")):
         return Outcome()
-    environment = {"WEIR_MALFORMED_SECONDS": "600" if options.long else "15"}
-    return pytest_folder(TOP / "tests/system", "system", 2400 if options.long else 1500, environment)
+    environment = {"WEIR_MALFORMED_SECONDS": "600" if options.long else "15",
+                   "WEIR_TRANSFER_BYTES": "1000000000" if options.long else "30000000"}
+    return pytest_folder(TOP / "tests/system", "system", 4800 if options.long else 1500, environment)
 
 
 def fuzz(options):
