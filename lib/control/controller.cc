@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/control/api_routes.hh"
+#include "lib/control/flood_watch.hh"
 #include "lib/control/flow_inspector.hh"
 #include "lib/control/health_book.hh"
 #include "lib/control/json.hh"
@@ -35,6 +36,13 @@ constexpr std::size_t most_waiting_reloads = 64;
 // Making views takes at most one part in so many of the time: with 100 000 backends one costs some
 // 100 ms, and is then made every few seconds.
 constexpr int view_share = 20;
+
+// Of a full connection table, for people.
+const char* meaning_of(WhenFull when_full) {
+    if (when_full == WhenFull::drop_new)
+        return "new flows are dropped as conntrack_full, known ones keep their backend";
+    return "new flows go by hash without an entry, known ones keep their backend";
+}
 
 class RunningController final : public Controller {
 public:
@@ -72,6 +80,7 @@ private:
     void tick();
     void show_soon();
     void show();
+    void watch_for_floods(const InstanceView& view);
 
     void on_probe(const ProbeResult& result);
     void on_neighbor(const Registry::NextHopKey& key, const MacAddress& mac);
@@ -100,6 +109,7 @@ private:
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     Clock::time_point last_view_{};
     Clock::duration view_cost_{};
+    FloodWatch flood_;
 
     Timer publish_timer_, settle_timer_, tick_timer_, reload_timer_, view_timer_;
     std::unique_ptr<FlowInspector> flows_;
@@ -316,9 +326,27 @@ void RunningController::tick() {
 void RunningController::show() {
     if (!setup_.on_view) return;
     const auto begin = Clock::now();
-    setup_.on_view(view({}));
+    const std::shared_ptr<const InstanceView> shown = view({});
+    setup_.on_view(shown);
     last_view_ = Clock::now();
     view_cost_ = last_view_ - begin;
+    watch_for_floods(*shown);
+}
+
+void RunningController::watch_for_floods(const InstanceView& view) {
+    std::uint64_t without_room = 0;
+    for (const WorkerView& worker : view.workers)
+        without_room += worker.flow_insert_failed;
+    const auto change = flood_.look(without_room, last_view_);
+    if (!change) return;
+    if (change->begins) {
+        log_warning("flood: the connection tables are full, {} new flows found no room; {}",
+                    change->flows, meaning_of(world_.config->conntrack.when_full));
+    } else {
+        log_info(
+            "flood: the connection tables have room again; {} new flows found none in {:.0f} s",
+            change->flows, std::chrono::duration<double>(change->lasted).count());
+    }
 }
 
 std::shared_ptr<const InstanceView> RunningController::view(const ViewScope& scope) const {
@@ -339,6 +367,10 @@ std::shared_ptr<const InstanceView> RunningController::view(const ViewScope& sco
     result->last_reload_error = last_reload_error_;
     result->warnings.insert(result->warnings.begin(), setup_.warnings.begin(),
                             setup_.warnings.end());
+    if (flood_.active()) {
+        result->warnings.push_back(fmt::format("the connection tables are full: {}",
+                                               meaning_of(world_.config->conntrack.when_full)));
+    }
     if (!world_.overrides.empty()) {
         result->warnings.push_back(
             fmt::format("{} backends have a state that an operator set; the next reload clears it",

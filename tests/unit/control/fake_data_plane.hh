@@ -18,6 +18,7 @@ public:
     bool is_settled = true;
     std::map<std::uint32_t, TrafficView> services, backends;  // by id
     std::vector<FlowMailbox*> mailboxes;
+    std::uint64_t flow_insert_failed = 0;
 
     void publish(std::unique_ptr<const Tables> tables) override {
         published.push_back(std::move(tables));
@@ -30,6 +31,7 @@ public:
         WorkerView worker;
         worker.name = "worker0";
         worker.is_worker = true;
+        worker.flow_insert_failed = flow_insert_failed;
         view.workers = {worker};
         for (std::size_t i = 0; i < drop_reason_count; ++i) {
             view.drops.push_back({std::string(drop_reasons[i].name),

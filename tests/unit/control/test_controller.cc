@@ -173,7 +173,8 @@ TEST_CASE("controller: the view tells what is configured and what runs", "[contr
     };
     CHECK(has("l2_truncated"));
     CHECK(has("tx_full"));
-    CHECK_FALSE(has("nat_ports_exhausted"));
+    CHECK(has("nat_ports_exhausted"));
+    CHECK_FALSE(has("new_flow_limited"));
 }
 
 TEST_CASE("controller: views come by themselves, after publications and from time to time",
