@@ -228,7 +228,8 @@ TEST_CASE("flows expire by the timeout of their state", "[dataplane]") {
     CHECK(active(worker, 0) + active(worker, 1) == 0);
 }
 
-TEST_CASE("a full table goes on by hash, and established flows keep their entries", "[dataplane]") {
+TEST_CASE("a full table goes on by hash, and established flows keep their entries",
+          "[dataplane][fault-23]") {
     World1 world(2);
     Worker1 worker(64);
     const auto placed = open_flows(worker, world.tables, 30);
@@ -251,7 +252,8 @@ TEST_CASE("a full table goes on by hash, and established flows keep their entrie
     }
 }
 
-TEST_CASE("a full table with when_full = drop-new drops new flows by name", "[dataplane]") {
+TEST_CASE("a full table with when_full = drop-new drops new flows by name",
+          "[dataplane][fault-23]") {
     World1 world(2);
     world.tables.when_full = WhenFull::drop_new;
     Worker1 worker(16);

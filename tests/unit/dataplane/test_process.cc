@@ -41,7 +41,8 @@ TEST_CASE("a backend without an egress port drops as no_route", "[dataplane]") {
     CHECK(worker.run(world.tables, client_frame(1234)).reason == DropReason::no_route);
 }
 
-TEST_CASE("too little headroom for the tunnel header drops as no_headroom", "[dataplane]") {
+TEST_CASE("too little headroom for the tunnel header drops as no_headroom",
+          "[dataplane][fault-12]") {
     World1 world(1, Forward::ipip);
     Worker1 worker;
     const Bytes frame = client_frame(1234);

@@ -148,7 +148,7 @@ TEST_CASE("loops: every shape of data plane decides alike and loses nothing",
 }
 
 TEST_CASE("loops: counters balance when every ring and queue is too small",
-          "[dpdk][loops][property]") {
+          "[dpdk][loops][property][fault-27]") {
     for (const Shape& shape : shapes) {
         INFO(shape.name);
         RigOptions options = shape.options;
@@ -187,7 +187,7 @@ TEST_CASE("loops: counters balance when every ring and queue is too small",
 }
 
 TEST_CASE("loops: an owner that does not keep up costs ring_full and nothing else",
-          "[dpdk][loops]") {
+          "[dpdk][loops][fault-27]") {
     Rig rig({.workers = 2, .handover_slots = 64});
     for (std::uint16_t port = 0; port < 1000; ++port) {
         rig.receive(0, client_frame(static_cast<std::uint16_t>(1024 + port)));
@@ -204,7 +204,7 @@ TEST_CASE("loops: an owner that does not keep up costs ring_full and nothing els
 }
 
 TEST_CASE("loops: two workers with one RX queue share the flows, each with one owner",
-          "[dpdk][loops]") {
+          "[dpdk][loops][fault-25]") {
     Rig rig({.workers = 2});
     constexpr unsigned flows = 400, rounds = 5;
     std::map<std::uint16_t, std::set<unsigned>> queues_of_flow;
@@ -340,7 +340,8 @@ TEST_CASE("tx: each queue has one owner, and all senders reach one", "[dpdk][tx]
     }
 }
 
-TEST_CASE("loops: a header split over segments is decided as if it were whole", "[dpdk][loops]") {
+TEST_CASE("loops: a header split over segments is decided as if it were whole",
+          "[dpdk][loops][fault-11]") {
     for (const unsigned workers : {1U, 2U}) {
         Rig rig({.workers = workers});
         std::multiset<Bytes> whole, split;

@@ -44,7 +44,7 @@ Bytes reassembled(const std::vector<Bytes>& frames, std::size_t link) {
 }  // namespace
 
 TEST_CASE("loops: too long packets leave in fragments, and the counters say so",
-          "[dpdk][loops][pieces]") {
+          "[dpdk][loops][pieces][fault-20]") {
     for (const Shape& shape : shapes) {
         INFO(shape.name);
         Rig rig(shape.options);

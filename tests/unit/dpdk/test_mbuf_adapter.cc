@@ -57,7 +57,7 @@ TEST_CASE("adapter: a plain mbuf stays the same and is seen as it is", "[dpdk][a
 }
 
 TEST_CASE("adapter: headers come together however the frame is split",
-          "[dpdk][adapter][property]") {
+          "[dpdk][adapter][property][fault-11]") {
     Pool pool(2047);
     std::mt19937 random(2);
     for (int round = 0; round < 300; ++round) {
@@ -96,7 +96,8 @@ TEST_CASE("adapter: a first segment too small for the headers is copied", "[dpdk
     rte_pktmbuf_free(prepared.mbuf);
 }
 
-TEST_CASE("adapter: lengths that contradict the segments are l2_truncated", "[dpdk][adapter]") {
+TEST_CASE("adapter: lengths that contradict the segments are l2_truncated",
+          "[dpdk][adapter][fault-10]") {
     Pool pool(63);
     const auto refuses = [&pool](rte_mbuf* mbuf) {
         const Prepared prepared = prepare(mbuf, pool.pool);
@@ -120,7 +121,8 @@ TEST_CASE("adapter: lengths that contradict the segments are l2_truncated", "[dp
     CHECK(pool.in_use() == 0);
 }
 
-TEST_CASE("adapter: what others can see is copied before it is written", "[dpdk][adapter]") {
+TEST_CASE("adapter: what others can see is copied before it is written",
+          "[dpdk][adapter][fault-12]") {
     Pool pool(63);
     const Bytes frame = counting(100);
     SECTION("a second reference") {

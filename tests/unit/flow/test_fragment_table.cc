@@ -204,7 +204,8 @@ TEST_CASE("fragments: a second is all that a datagram gets", "[flow][fragments]"
     }
 }
 
-TEST_CASE("fragments: as many wait as there are slots, then frag_table_full", "[flow][fragments]") {
+TEST_CASE("fragments: as many wait as there are slots, then frag_table_full",
+          "[flow][fragments][fault-16]") {
     Bench bench;
     std::size_t waiting = 0, full = 0;
     for (std::uint32_t id = 0; id < 400; ++id) {
@@ -231,7 +232,7 @@ TEST_CASE("fragments: more holes than a datagram may have", "[flow][fragments]")
 }
 
 TEST_CASE("fragments: a flood of first fragments takes the places of the oldest",
-          "[flow][fragments]") {
+          "[flow][fragments][fault-16]") {
     Bench bench;
     std::size_t lost = 0;
     for (std::uint32_t round = 0; round < 1000; ++round) {

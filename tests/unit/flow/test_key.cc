@@ -181,7 +181,7 @@ TEST_CASE("key: a million orderly flows have a million hashes", "[flow][property
     }
 }
 
-TEST_CASE("key: each word of secret and seed matters", "[flow][property]") {
+TEST_CASE("key: each word of secret and seed matters", "[flow][property][fault-24]") {
     std::mt19937_64 random(3);
     for (const Family family : {Family::v4, Family::v6}) {
         for (std::size_t word = 0; word < 4; ++word) {

@@ -121,8 +121,8 @@ TEMPLATE_TEST_CASE("lines: keys that differ in one bit are different flows", "[f
     }
 }
 
-TEMPLATE_TEST_CASE("lines: a full table keeps its live flows and refuses new ones", "[flow]",
-                   ALL_TABLES) {
+TEMPLATE_TEST_CASE("lines: a full table keeps its live flows and refuses new ones",
+                   "[flow][fault-23]", ALL_TABLES) {
     constexpr std::uint32_t entries = 5000;
     LinesInMemory<TestType> memory(entries);
     TestType& table = memory.table;
@@ -181,7 +181,7 @@ TEMPLATE_TEST_CASE("lines: keys that share a home do not crowd each other out", 
 }
 
 TEMPLATE_TEST_CASE("lines: keys chosen under one secret are spread under another",
-                   "[flow][property]", ALL_TABLES) {
+                   "[flow][property][fault-24]", ALL_TABLES) {
     LinesInMemory<TestType> one(4000);
     HashSecret other_secret = fixed_secret;
     other_secret.words[0] ^= 0x8000;
