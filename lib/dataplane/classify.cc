@@ -250,7 +250,10 @@ void set_reply(const Tables& tables, const NatReply& reply, Classified& result) 
     result.pool_end = find_pool_end(tables, words);
     const NatReply reply = result.pool_end ? NatReply{} : find_reply(tables, words);
     if (!result.pool_end && !reply) return false;
-    const Objection objection = object_to(packet, result.parsed, message, false);
+    const bool martian = is_martian(flow_key(packet.data, result.parsed)) ||
+                         (reply && is_martian(key_of(reply.client)));
+    const Objection objection = martian ? Objection{true, DropReason::martian}
+                                        : object_to(packet, result.parsed, message, false);
     if (objection.any) {
         result.pool_end.reset();
         result.verdict = Verdict::dropped(objection.reason);

@@ -209,7 +209,9 @@ Error with(Error error, std::uint8_t protocol, std::size_t quoted, bool sum = tr
 
 Cases errors() {
     Error own4 = to_client4(), own6 = to_client6(), old = to_client4(), stray = to_client4(),
-          other = to_client4();
+          other = to_client4(), from_nobody = to_client4(), to_group = to_client6();
+    from_nobody.source = "127.0.0.1";
+    to_group.destination = to_group.about_from = "ff02::5";
     own4.source = backend4;
     own6.source = backend6;
     old.ttl = 1;
@@ -235,6 +237,10 @@ Cases errors() {
         outwards("nat: what the backend itself tells comes from the VIP, IPv6", own6),
         {"nat: an ICMP error from behind with TTL 1", In::lan, from_backend(old.packet()),
          drop(DropReason::ttl_expired), 13},
+        {"nat: an ICMP error from behind with source 127.0.0.1", In::lan,
+         from_backend(from_nobody.packet()), drop(DropReason::martian), 15},
+        {"nat: an ICMP error from behind to a multicast address", In::lan,
+         from_backend(to_group.packet()), drop(DropReason::martian), 15},
         {"nat: an ICMP error from behind with a broken checksum", In::lan, from_backend(broken),
          drop(DropReason::icmp_bad), 19},
         {"full-nat: an ICMP error about a port of the pool that no flow has", In::lan,
