@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/fragments.hh"
 
+#include "lib/wire/headers.hh"
+
 namespace weir {
+namespace {
+
+constexpr std::uint32_t longest_datagram = 65'535;
+// Of IPv6, the header itself and the fragment header.
+constexpr std::uint32_t uncounted_v6 = sizeof(Ipv6Header) + 8;
+
+}  // namespace
 
 std::optional<FragmentPorts> ports_of(const Parsed& parsed) noexcept {
     const L4Status first = parsed.fragment.first;
@@ -28,6 +37,11 @@ Fragment fragment_of(const std::uint8_t* frame, const Parsed& parsed,
     const std::uint32_t end = std::uint32_t{parsed.l3_offset} + parsed.ip_length;
     fragment.begin = fields.offset;
     fragment.end = fragment.begin + (end - fields.payload_offset);
+    // RFC 791 3.1: the total length; RFC 8200 4.5: the payload length, in which extension headers
+    // before the fragment header count.
+    const std::uint32_t headers = std::uint32_t{fields.payload_offset} - parsed.l3_offset;
+    const bool v4 = parsed.family == Family::v4;
+    fragment.limit = longest_datagram - (v4 ? headers : headers - uncounted_v6);
     fragment.last = !fields.more;
     fragment.ports = ports;
     return fragment;

@@ -6,8 +6,6 @@
 namespace weir {
 namespace {
 
-constexpr std::uint32_t max_payload = 65'535;  // RFC 791, RFC 8200: lengths are 16 bits
-
 [[nodiscard]] bool same(const FlowWords& a, const FlowWords& b) noexcept {
     return ((a.source ^ b.source) | (a.source_rest ^ b.source_rest) |
             (a.destination ^ b.destination) | (a.destination_rest ^ b.destination_rest) |
@@ -79,11 +77,12 @@ FragmentTable::Datagram& FragmentTable::find(const FlowWords& key, Tick now) noe
 }
 
 bool FragmentTable::is_sound(const Datagram& datagram, const Fragment& fragment) noexcept {
-    if (fragment.begin >= fragment.end || fragment.end > max_payload) return false;
+    if (fragment.begin >= fragment.end || fragment.end > fragment.limit) return false;
     if (!fragment.last && (fragment.end - fragment.begin) % 8 != 0) return false;
     if (fragment.begin == 0 && fragment.ports == nullptr) return false;
-    // Only one fragment is the last, and nothing lies behind it.
-    if (datagram.end != no_end) return !fragment.last && fragment.end <= datagram.end;
+    // Only one fragment is the last, which may come twice, and nothing lies behind it.
+    if (datagram.end != no_end)
+        return fragment.last ? fragment.end == datagram.end : fragment.end <= datagram.end;
     if (!fragment.last) return true;
     return std::all_of(datagram.range.begin(), datagram.range.begin() + datagram.ranges,
                        [&](const Range& range) { return range.end <= fragment.begin; });

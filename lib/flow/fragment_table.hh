@@ -35,6 +35,8 @@ struct Fragment {
     std::uint32_t begin = 0, end = 0;
     bool last = false;                     // no more fragments
     const FragmentPorts* ports = nullptr;  // of a first fragment with a whole transport header
+    // Where it ends at most: the length field of the whole datagram counts headers, too.
+    std::uint32_t limit = 65'535;
 };
 
 class FragmentTable {
