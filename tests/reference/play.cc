@@ -5,20 +5,24 @@
 // Words of the input, little-endian, each begins with one byte:
 //   p  u8 port, u32 length, bytes     a packet, kept until its burst is complete
 //   b                                 the burst is complete (at most max_burst packets): decide
-//   t  u32 milliseconds               time passes
+//   t  u32 milliseconds               time passes, and what waits too long is swept out
 //   s  u8 state, u16 length, text     operator's word about "service/backend": 0 active, 1 drain,
 //                                     2 disabled
 //   c  u32 length, text               this configuration from now on, as by a reload
-//   f                                 a new, empty connection table
+//   w  u32 worker, u32 workers        whose share of the pools' ports is played from the next f on
+//   f                                 a new worker with empty tables
 // Answers, one for each packet of a burst: u8 number of the action, u8 of the drop reason, u8 of
-// the punt class, u8 port, u32 length, bytes (none of a drop). Of a packet that leaves in pieces
-// each of them, with the number of that action, and then one without bytes that was sent. Written
-// out at the end of each burst. The first word is c. The names of drop reasons and punt classes:
-// `play --names`.
+// the punt class, u8 port, u32 length, bytes (none of a drop, or of a fragment that is held). Of a
+// packet that leaves in pieces each of them, with the number of that action, and then one without
+// bytes that was sent. Then u32 number of fragments that wait no longer since the last burst, and
+// for each of them u32 number of the packet, counted from 0 on, and its answer. Written out at the
+// end of each burst. The first word is c. The names of drop reasons and punt classes: `play
+// --names`.
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -28,6 +32,7 @@
 
 #include "lib/control/compile.hh"
 #include "lib/control/config.hh"
+#include "lib/dataplane/fragments.hh"
 #include "lib/dataplane/process.hh"
 #include "tests/packet/pieces.hh"
 
@@ -59,6 +64,7 @@ struct Frame {
     static constexpr std::uint16_t headroom = 128;
     std::unique_ptr<std::uint8_t[]> bytes;
     Packet packet;
+    std::uint32_t number = 0;
 };
 
 Frame read_frame() {
@@ -75,9 +81,45 @@ Frame read_frame() {
     return frame;
 }
 
-// One worker's connection table and pipeline.
+// An answer as it is written.
+struct Answer {
+    Verdict verdict;
+    Bytes bytes;
+    std::vector<Bytes> pieces;
+};
+Answer answer_of(const Tables& tables, const Verdict& verdict, const Packet& packet) {
+    static constexpr std::uint32_t fragment_id = 0x77;  // of what leaves in pieces
+    if (verdict.action == Action::send_in_pieces)
+        return {Verdict::sent(verdict.port),
+                {},
+                test::pieces_of(packet, tables.ports[index(verdict.port)], fragment_id)};
+    const bool leaves = verdict.action != Action::drop && verdict.action != Action::hold;
+    return {verdict, {packet.data, packet.data + (leaves ? packet.length : 0)}, {}};
+}
+void write_value(std::uint32_t value) {
+    std::fwrite(&value, sizeof value, 1, stdout);
+}
+void write(const Verdict& verdict, const Bytes& bytes) {
+    const std::array<std::uint8_t, 4> head{
+        static_cast<std::uint8_t>(verdict.action), static_cast<std::uint8_t>(verdict.reason),
+        static_cast<std::uint8_t>(verdict.punt_class), static_cast<std::uint8_t>(verdict.port)};
+    std::fwrite(head.data(), 1, head.size(), stdout);
+    write_value(static_cast<std::uint32_t>(bytes.size()));
+    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+}
+void write(const Answer& answer) {
+    for (const Bytes& piece : answer.pieces)
+        write(Verdict::sent_in_pieces(answer.verdict.port), piece);
+    write(answer.verdict, answer.bytes);
+}
+
+// One worker's tables and pipeline.
 class Worker {
 public:
+    explicit Worker(const NatTable::Size& size)
+        : bindings_(NatTable::footprint(size) / sizeof(Line) + 1),
+          nat_(std::as_writable_bytes(std::span(bindings_)), size, HashSecret{{5, 6, 7, 8}}) {}
+
     void decide(const Tables& tables, std::vector<Frame>& frames, Tick now) {
         std::array<Packet, max_burst> packets;
         std::array<Verdict, max_burst> verdicts;
@@ -85,41 +127,56 @@ public:
             packets[i] = frames[i].packet;
         pipeline_.process(tables, {packets.data(), frames.size()}, {verdicts.data(), frames.size()},
                           now);
-        for (std::size_t i = 0; i < frames.size(); ++i)
-            answer(tables, verdicts[i], packets[i]);
+        for (std::size_t i = 0; i < frames.size(); ++i) {
+            write(answer_of(tables, verdicts[i], packets[i]));
+            if (verdicts[i].action == Action::hold)
+                held_.insert_or_assign(verdicts[i].slot(), std::move(frames[i]));
+        }
+        release(tables, now);
+        write_value(static_cast<std::uint32_t>(released_.size()));
+        for (const auto& [number, answer] : released_) {
+            write_value(number);
+            write(answer);
+        }
+        released_.clear();
         std::fflush(stdout);
+    }
+    void sweep(const Tables& tables, Tick now) {
+        pipeline_.sweep_fragments(FragmentTable::datagrams, now);
+        nat_.sweep(nat_.places(), now);
+        release(tables, now);
     }
 
 private:
-    static void answer(const Tables& tables, const Verdict& verdict, const Packet& packet) {
-        if (verdict.action == Action::send_in_pieces) {
-            for (const Bytes& frame :
-                 test::pieces_of(packet, tables.ports[index(verdict.port)], fragment_id))
-                write(verdict, static_cast<std::uint32_t>(frame.size()), frame.data());
-            write(Verdict::sent(verdict.port), 0, packet.data);
-            return;
+    void release(const Tables& tables, Tick now) {
+        for (const FragmentTable::Released& one : pipeline_.released()) {
+            Frame frame = std::move(held_.at(one.slot));
+            held_.erase(one.slot);
+            Verdict verdict = Verdict::dropped(reason_of(one.what));
+            if (one.what == FragmentTable::What::pass)
+                pipeline_.process_fragments(tables, {&frame.packet, 1}, {&one.ports, 1},
+                                            {&verdict, 1}, now);
+            released_.emplace_back(frame.number, answer_of(tables, verdict, frame.packet));
         }
-        write(verdict, verdict.action == Action::drop ? 0 : packet.length, packet.data);
-    }
-    static void write(const Verdict& verdict, std::uint32_t length, const std::uint8_t* bytes) {
-        const std::array<std::uint8_t, 4> head{
-            static_cast<std::uint8_t>(verdict.action), static_cast<std::uint8_t>(verdict.reason),
-            static_cast<std::uint8_t>(verdict.punt_class), static_cast<std::uint8_t>(verdict.port)};
-        std::fwrite(head.data(), 1, head.size(), stdout);
-        std::fwrite(&length, sizeof length, 1, stdout);
-        std::fwrite(bytes, 1, length, stdout);
     }
 
-    static constexpr std::uint32_t fragment_id = 0x77;  // of what leaves in pieces
     struct alignas(64) Line {
         std::byte bytes[64];
     };
     static constexpr std::uint32_t entries = 1u << 17;
+    static constexpr HashSecret secret_of_fragments{
+        {0x9216d5d98979fb1b, 0xd1310ba698dfb5ac, 0x2ffd72dbd01adfb7, 0xb8e1afed6a267e96}};
     std::vector<Line> memory_ = std::vector<Line>(FlowTable::footprint(entries) / sizeof(Line) + 1);
     FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries, HashSecret{{1, 2, 3, 4}}};
     LcoreCounters counters_;
     std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
-    Pipeline pipeline_{flows_, counters_, *traffic_};
+    std::vector<Line> bindings_;
+    NatTable nat_;
+    Pipeline pipeline_{
+        flows_, counters_, *traffic_, Pipeline::Lanes::where_available, {secret_of_fragments},
+        &nat_};
+    std::map<std::uint8_t, Frame> held_;  // by slot
+    std::vector<std::pair<std::uint32_t, Answer>> released_;
 };
 
 // The control plane's part: what is published for the worker.
@@ -149,6 +206,9 @@ public:
         publish();
     }
     const Tables& tables() const { return *tables_; }
+    [[nodiscard]] std::uint32_t pool_size() const {
+        return static_cast<std::uint32_t>(pool_addresses(*world_.config).size());
+    }
 
 private:
     void publish() {
@@ -162,13 +222,20 @@ private:
 
 void play() {
     Control control;
-    auto worker = std::make_unique<Worker>();
+    std::unique_ptr<Worker> worker;
+    NatTable::Size share;
+    const auto new_worker = [&] {
+        share.addresses = control.pool_size();
+        worker = std::make_unique<Worker>(share);
+    };
     std::vector<Frame> burst;
     Tick now{1};
+    std::uint32_t packets = 0;
     for (char word; read_bytes(&word, 1);) {
         switch (word) {
             case 'p':
                 burst.push_back(read_frame());
+                burst.back().number = packets++;
                 break;
             case 'b':
                 worker->decide(control.tables(), burst, now);
@@ -176,6 +243,7 @@ void play() {
                 break;
             case 't':
                 now = now + read_value<std::uint32_t>();
+                worker->sweep(control.tables(), now);
                 break;
             case 's': {
                 static constexpr std::array states{BackendState::active, BackendState::drain,
@@ -186,9 +254,14 @@ void play() {
             }
             case 'c':
                 control.configure(read_text(read_value<std::uint32_t>()));
+                if (worker == nullptr) new_worker();
+                break;
+            case 'w':
+                share.worker = read_value<std::uint32_t>();
+                share.workers = read_value<std::uint32_t>();
                 break;
             case 'f':
-                worker = std::make_unique<Worker>();
+                new_worker();
                 break;
             default:
                 throw std::runtime_error(fmt::format("no word begins with byte {}", int{word}));

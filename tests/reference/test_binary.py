@@ -4,10 +4,11 @@
 from itertools import chain
 
 import pytest
-from balancer import configuration
+from balancer import configuration, decide
+from balancer.outcome import Dropped
 from compare import cases, play_binary, setup
 from conftest import PACKETS, SEED
-from generate import stream
+from generate import fragments, icmp_errors, stream
 
 ONE_RUN = 100_000
 # What a hand-over ring takes at once, whoever is slow: a poller on net_pcap waits for nobody, and drops as
@@ -15,15 +16,28 @@ ONE_RUN = 100_000
 RING = 1_500
 
 
-# ICMP errors about flows that no entry holds: so many pass at once, whatever the rate.
-ICMP_ERRORS = 80
+# ICMP errors about flows that no entry holds: so many pass at once, whatever the rate. Datagrams in pieces: so few
+# that none has to make room for others.
+ICMP_ERRORS, DATAGRAMS = 80, 60
 
 
 def generated(seed, count):
     parts = configuration.read(setup.for_binary())
     kept = chain.from_iterable(cases.kept().values())
-    errors = stream.icmp(parts, seed, ICMP_ERRORS if parts.has_icmp_errors else 0)
-    return [*kept, *errors, *stream.packets(parts, seed, count, with_icmp_errors=False)]
+    errors = stream.few(parts, seed, icmp_errors.WEIGHTS, ICMP_ERRORS if parts.has_icmp_errors else 0)
+    pieces = stream.few(parts, seed, fragments.WEIGHTS, DATAGRAMS)
+    others = (packet for packet in stream.packets(parts, seed, count, tracked=False)
+              if not is_fragment(parts, *packet))
+    return [*kept, *errors, *pieces, *others]
+
+
+def is_fragment(parts, port, frame):
+    """A mutation may have made it one."""
+    try:
+        packet = decide.read(parts.ports[port], frame)
+    except Dropped:
+        return False
+    return packet is not None and packet.fragment is not None
 
 
 def check(packets, arrangement):

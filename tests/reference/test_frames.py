@@ -28,7 +28,7 @@ def rebuilt(frame):
     return bytes(packet)
 
 
-@pytest.mark.parametrize("feature", ["base", "gre", "gue", "l3dsr"])
+@pytest.mark.parametrize("feature", ["base", "gre", "gue", "l3dsr", "mss", "nat"])
 def test_scapy_computes_the_same_lengths_and_checksums(feature):
     names = ["base", feature] if feature != "base" else ["base"]
     parts = configuration.read(setup.filled(names))

@@ -23,15 +23,11 @@ LONGEST = 1514
 def frames(parts, seed):
     rng = random.Random(seed)
     scene = Scene(parts, rng, clients=50)
-    kinds = list(malformed.WEIGHTS), list(itertools.accumulate(malformed.WEIGHTS.values()))
+    broken = stream.Kinds(malformed.WEIGHTS)
     others = stream.packets(parts, seed)
     while True:
-        if rng.randrange(100) < 97:
-            _, frame = stream.built(stream.picked(rng, kinds)(scene))
-        else:
-            _, frame = next(others)
-        if 14 <= len(frame) <= LONGEST:
-            yield frame
+        made = broken.make(scene) if rng.randrange(100) < 97 else [next(others)]
+        yield from (frame for _, frame in made if 14 <= len(frame) <= LONGEST)
 
 
 def main():

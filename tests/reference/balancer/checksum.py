@@ -24,6 +24,13 @@ def is_good(data):
     return ones_sum(data) == 0xFFFF
 
 
+def updated(old, before, after):
+    """A checksum after words that it covers changed (RFC 1624 3, equation 3): one that was wrong is as
+    wrong as it was. `before`, `after`: those words, an even number of bytes."""
+    inverted = bytes(0xFF ^ byte for byte in before)
+    return 0xFFFF ^ ones_sum(struct.pack(">H", 0xFFFF ^ old) + inverted + after)
+
+
 def pseudo_header(source, destination, length, protocol):
     """RFC 793 3.1 for IPv4 and RFC 8200 8.1 for IPv6, by the length of the addresses."""
     if len(source) == 4:

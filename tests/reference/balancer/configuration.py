@@ -38,6 +38,10 @@ class Port:
     neighbors: dict  # address -> MAC
     has_tap: bool
 
+    def own_address(self, family):
+        """The first of its own addresses of this family, or None."""
+        return next((one.ip.packed for one in self.interfaces if one.version == family), None)
+
 
 @dataclass
 class Backend:
@@ -67,6 +71,8 @@ class Service:
     table_size: int
     backends: dict  # by name
     options: dict = field(default_factory=dict)  # of its mode: the tables gue, l3dsr ...
+    mss_clamp: int = 0  # 0: none
+    pool: list = field(default_factory=list)  # of full-nat
 
     @property
     def seats(self):
@@ -101,6 +107,9 @@ class Configuration:
     timeouts: dict
     has_icmp_errors: bool  # [icmp] is there: errors are answered and forwarded
 
+    def is_own(self, address):
+        return any(interface.ip.packed == address for port in self.ports for interface in port.interfaces)
+
 
 def read_port(number, table):
     return Port(
@@ -124,6 +133,15 @@ def port_range(value):
     return int(first), int(last or first)
 
 
+def address_range(text):
+    """Of "10.0.0.32-10.0.0.39", of one address or of None."""
+    if not text:
+        return []
+    first, _, last = text.partition("-")
+    first, last = ipaddress.ip_address(first), ipaddress.ip_address(last or first)
+    return [(first + i).packed for i in range(int(last) - int(first) + 1)]
+
+
 def read_service(table):
     backends = {one["name"]: Backend(one["name"], packed(one["address"]), one.get("weight", 100),
                                      one.get("state", "active"), one.get("port", 0))
@@ -132,7 +150,8 @@ def read_service(table):
     size = table.get("schedule", {}).get("table_size") or maglev.default_size(len(backends))
     return Service(table["name"], packed(table["vip"]), table.get("protocol", "tcp"), first, last,
                    table["forward"], size, backends,
-                   {key: table[key] for key in ("gue", "l3dsr") if key in table})
+                   {key: table[key] for key in ("gue", "l3dsr") if key in table},
+                   table.get("mss_clamp", 0), address_range(table.get("nat", {}).get("source_pool")))
 
 
 def read(text):

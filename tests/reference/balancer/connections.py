@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Connection tracking: a flow keeps its backend for as long as it is remembered and the backend
-takes its packets. Seen from the client's side alone, as replies bypass the balancer."""
+takes its packets. Seen from the client's side alone where replies bypass the balancer."""
 
 from dataclasses import dataclass
 
@@ -57,6 +57,19 @@ class Connections:
 
     def remember(self, service, flow, protocol, backend, now):
         self.entries[flow] = Entry(service.name, backend.name, first_state(protocol), now)
+
+    def reply(self, service, flow, flags, now, is_from):
+        """The backend's side moves the state as well; `is_from(backend)`: it is that backend."""
+        entry = self.entries.get(flow)
+        if entry is None or entry.service != service.name:
+            return
+        if now - entry.last_packet > self.timeouts[entry.state]:
+            return
+        backend = service.backends.get(entry.backend)
+        if backend is None or not is_from(backend):
+            return
+        entry.state = next_state(entry.state, flags)
+        entry.last_packet = now
 
     def is_certain(self, flow, now):
         """False while an entry may or may not have expired: it lives for its timeout, and a 64th of

@@ -35,7 +35,8 @@ def judge(balancer, packet, group_frame, now):
         raise Dropped("not_our_mac")
     if packet.ttl <= 1:
         raise Dropped("ttl_expired")
-    check(packet)
+    check_sum(packet)
+    check_form(packet)
     protocol, ports = embedded(packet)
     if protocol == PROTOCOL[packet.family] and (
             ports is None or balancer.services.find(packet.destination, protocol, 0) is None):
@@ -51,15 +52,13 @@ def judge(balancer, packet, group_frame, now):
         backend = service.backends.get(entry.backend)
     if backend is None or not backend.keeps_flows:
         backend = balancer.picked(service, flow)
-    return balancer.send(service, backend, packet, flow)
+    return balancer.send(service, backend, packet, now, flow)
 
 
-def check(packet):
+def check_form(packet):
     message = packet.payload
     if len(message) < 8:
         raise Dropped("icmp_bad")
-    if len(packet.ip) <= LONGEST_VERIFIED:
-        check_sum(packet, message)
     if packet.family == 4 and message[:2] == b"\x03\x04":
         mtu, = struct.unpack_from(">H", message, 6)
         if 0 < mtu < 68:  # RFC 791; 0 is an old router's (RFC 1191 3)
@@ -70,7 +69,10 @@ def check(packet):
             raise Dropped("icmp_bad")
 
 
-def check_sum(packet, message):
+def check_sum(packet):
+    message = packet.payload
+    if len(packet.ip) > LONGEST_VERIFIED:
+        return
     summed = message if packet.family == 4 else pseudo_header(
         packet.source, packet.destination, len(message), ICMP6) + message
     if not is_good(summed):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""ICMP errors that answer a packet for a VIP: it does not fit its way ("fragmentation needed", RFC 792
+"""ICMP errors that answer a packet for a VIP, or of a nat backend: it does not fit its way ("fragmentation needed", RFC 792
 and 1191; "packet too big", RFC 4443 3.2), or its TTL is used up ("time exceeded"). Whom nobody answers:
 RFC 1122 3.2.2, RFC 4443 2.4 (e)."""
 
@@ -24,23 +24,23 @@ def expired(port, frame, packet):
     return answer("ttl_expired", TIME_EXCEEDED[packet.family], 0, port, frame, packet)
 
 
-def too_big(port, frame, packet, mtu):
-    """`mtu`: the longest packet that would have fitted."""
+def too_big(port, frame, packet, mtu, own=None):
+    """`mtu`: the longest packet that would have fitted. `own`: who says so, if not the VIP."""
     if packet.family == 4 and (not packet.dont_fragment or mtu < LEAST_MTU[4]):
         return None
     if packet.family == 6 and len(packet.ip) <= LEAST_MTU[6]:
         return None  # no host makes it smaller for its path
     rest = min(mtu, 0xFFFF) if packet.family == 4 else max(mtu, LEAST_MTU[6])
-    return answer("too_big", TOO_BIG[packet.family], rest, port, frame, packet)
+    return answer("too_big", TOO_BIG[packet.family], rest, port, frame, packet, own)
 
 
-def answer(reason, kind, rest, port, frame, packet):
+def answer(reason, kind, rest, port, frame, packet, own=None):
     if link.is_group(frame[6:12]) or not deserved(packet):
         return None
     headers = 28 if packet.family == 4 else 48
     quoted = packet.ip[:LONGEST[packet.family] - headers]
     message = struct.pack(">BBHI", *kind, 0, rest) + quoted
-    ip = (ipv4 if packet.family == 4 else ipv6)(packet, message)
+    ip = (ipv4 if packet.family == 4 else ipv6)(own or packet.destination, packet.source, message)
     ether_type = link.IPV4 if packet.family == 4 else link.IPV6
     header = link.header(frame[6:12], port.mac, port.vlan, ether_type)
     return Answered(reason, port.number, header + ip)
@@ -61,12 +61,12 @@ def summed(message, front):
     return message[:2] + struct.pack(">H", checksum(front + message)) + message[4:]
 
 
-def ipv4(packet, message):
+def ipv4(source, destination, message):
     header = struct.pack(">BBHHHBBH4s4s", 0x45, PRECEDENCE, 20 + len(message), 0, 0x4000, TTL, ICMP, 0,
-                         packet.destination, packet.source)
+                         source, destination)
     return header[:10] + struct.pack(">H", checksum(header)) + header[12:] + summed(message, b"")
 
 
-def ipv6(packet, message):
-    header = struct.pack(">IHBB16s16s", 6 << 28, len(message), ICMP6, TTL, packet.destination, packet.source)
-    return header + summed(message, pseudo_header(packet.destination, packet.source, len(message), ICMP6))
+def ipv6(source, destination, message):
+    header = struct.pack(">IHBB16s16s", 6 << 28, len(message), ICMP6, TTL, source, destination)
+    return header + summed(message, pseudo_header(source, destination, len(message), ICMP6))

@@ -6,7 +6,7 @@ import struct
 
 from .checksum import is_good
 from .outcome import Dropped
-from .packet import Packet
+from .packet import Fragment, Packet
 
 END, NO_OPERATION, LOOSE_ROUTE, STRICT_ROUTE = 0, 1, 131, 137
 
@@ -24,11 +24,16 @@ def read(data):
     if total < header_length or total > len(data):
         raise Dropped("ip_bad_length")
     check_options(data[20:header_length])
-    fragment, = struct.unpack_from(">H", data, 6)
+    identification, field = struct.unpack_from(">HH", data, 4)
+    fragment = None
+    if field & 0x3FFF:
+        begin = (field & 0x1FFF) * 8
+        fragment = Fragment(identification, begin, begin + total - header_length, not field & 0x2000,
+                            0xFFFF - header_length)
     return Packet(
         family=4, ip=data[:total], trailer=data[total:], source=data[12:16], destination=data[16:20],
         traffic_class=data[1], ttl=data[8], protocol=data[9], transport=header_length,
-        dont_fragment=bool(fragment & 0x4000), fragment=bool(fragment & 0x3FFF))
+        dont_fragment=bool(field & 0x4000), fragment=fragment)
 
 
 def check_options(options):

@@ -4,7 +4,7 @@
 import struct
 
 from .outcome import Dropped
-from .packet import Packet
+from .packet import Fragment, Packet
 
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION = 0, 43, 44, 51
 DESTINATION, MOBILITY, HIP, SHIM6 = 60, 135, 139, 140
@@ -31,10 +31,10 @@ def read(data):
 
 
 def walk(packet):
-    """Moves `protocol` and `transport` behind the extension headers. A fragment ends the walk: what
-    follows it need not be a header."""
+    """Moves `protocol` and `transport` behind the extension headers. A later fragment ends the walk:
+    what follows it need not be a header. The first one has all of them (RFC 7112)."""
     count = 0
-    while packet.protocol in EXTENSIONS and not packet.fragment:
+    while packet.protocol in EXTENSIONS and packet.has_transport_header:
         at, kind = packet.transport, packet.protocol
         count += 1
         if count > MAX_HEADERS or at + 8 > len(packet.ip):
@@ -45,9 +45,19 @@ def walk(packet):
         if kind == ROUTING and packet.ip[at + 2] == 0:  # RFC 5095: deprecated
             raise Dropped("ip_source_route")
         if kind == FRAGMENT:
-            field, = struct.unpack_from(">H", packet.ip, at + 2)
-            packet.fragment = field & 0xFFF9 != 0  # else an atomic one (RFC 6946): a whole packet
+            read_fragment(packet, at, after)
         packet.protocol, packet.transport = packet.ip[at], after
+
+
+def read_fragment(packet, at, after):
+    field, identification = struct.unpack_from(">HI", packet.ip, at + 2)
+    if not field & 0xFFF9:
+        return  # an atomic one (RFC 6946): a whole packet
+    if packet.fragment:
+        raise Dropped("ipv6_ext_chain")  # a piece of a piece
+    begin = field & 0xFFF8
+    packet.fragment = Fragment(identification, begin, begin + len(packet.ip) - after, not field & 1,
+                               0xFFFF - (at - 40))
 
 
 def length_of(kind, field):

@@ -51,6 +51,10 @@ def ether_type(frame, at):
     return struct.unpack_from(">H", frame, at)[0]
 
 
+def kind_of(packet):
+    return IPV4 if packet.family == 4 else IPV6
+
+
 def header(destination, source, vlan, kind):
     """The Ethernet header of a frame that leaves."""
     tag = struct.pack(">HH", TAG, vlan) if vlan else b""

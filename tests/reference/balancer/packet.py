@@ -7,6 +7,17 @@ ICMP, TCP, UDP, ICMP6, SCTP = 1, 6, 17, 58, 132
 
 
 @dataclass
+class Fragment:
+    """A piece of the payload of a datagram."""
+
+    identification: int
+    begin: int  # bytes
+    end: int
+    last: bool
+    limit: int  # where the payload ends at most, as the length field of the whole counts headers, too
+
+
+@dataclass
 class Packet:
     family: int  # 4 or 6
     ip: bytes  # from the IP header to the last byte that it counts
@@ -18,10 +29,15 @@ class Packet:
     protocol: int  # behind IPv6 extension headers
     transport: int  # offset in `ip` of what `protocol` names
     dont_fragment: bool  # always for IPv6
-    fragment: bool = False  # of a larger datagram: its transport header may be elsewhere
-    source_port: int = 0  # TCP, UDP and SCTP
+    fragment: Fragment = None  # of a larger datagram
+    learnt: bool = False  # of a fragment: its first one is known
+    source_port: int = 0  # TCP, UDP and SCTP; the identifier of an echo request
     destination_port: int = 0
     tcp_flags: int = 0
+
+    @property
+    def has_transport_header(self):
+        return self.fragment is None or self.fragment.begin == 0
 
     @property
     def payload(self):

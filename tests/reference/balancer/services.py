@@ -20,11 +20,15 @@ def speaks(service, protocol):
 class Services:
     def __init__(self, services):
         self.by_vip = {}
+        self.pool = {address for service in services for address in service.pool}
         for service in services:
             self.by_vip.setdefault(service.vip, []).append(service)
 
     def is_vip(self, address):
         return address in self.by_vip
+
+    def is_pool(self, address):
+        return address in self.pool
 
     def find(self, vip, protocol, port):
         """None when no service stands there. One port before a range, a narrow range before a wide

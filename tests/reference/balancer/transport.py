@@ -27,10 +27,10 @@ def read_tcp(packet):
     header_length = (segment[12] >> 4) * 4
     if header_length < 20 or header_length > len(segment):
         raise Dropped("l4_bad_length")
-    if contradict(segment[13]):
-        raise Dropped("tcp_bad_flags")
     packet.source_port, packet.destination_port = struct.unpack_from(">HH", segment)
     packet.tcp_flags = segment[13]
+    if contradict(segment[13]):
+        raise Dropped("tcp_bad_flags")
 
 
 def read_udp(packet):
@@ -38,11 +38,11 @@ def read_udp(packet):
     if len(datagram) < 8:
         raise Dropped("l4_bad_length")
     source, destination, length, summed = struct.unpack_from(">HHHH", datagram)
-    if length < 8 or length > len(datagram):
+    if length < 8 or length > len(datagram) and not packet.fragment:  # it counts the whole datagram
         raise Dropped("l4_bad_length")
+    packet.source_port, packet.destination_port = source, destination
     if packet.family == 6 and summed == 0:  # RFC 8200 8.1
         raise Dropped("udp_zero_checksum")
-    packet.source_port, packet.destination_port = source, destination
 
 
 def read_sctp(packet):

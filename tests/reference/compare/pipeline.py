@@ -5,12 +5,12 @@ import struct
 import subprocess
 from functools import lru_cache
 
-from balancer.outcome import Answered, Dropped, Sent, SentInPieces, ToKernel
+from balancer.outcome import Answered, Dropped, Held, Sent, SentInPieces, ToKernel
 
 from .setup import PLAY
 
 MAX_BURST = 64
-DROP, SEND, PUNT, ANSWER = range(4)
+DROP, SEND, PUNT, ANSWER, HOLD = range(5)
 PIECE = 0x80 | SEND
 
 
@@ -23,11 +23,15 @@ def names():
 
 
 class Pipeline:
-    def __init__(self, configuration):
-        """`configuration`: its text."""
+    def __init__(self, configuration, place=(0, 1)):
+        """`configuration`: its text. `place`: number of the worker that is played, and how many there are."""
         self.reasons, self.classes = names()
+        self.given = 0  # packets
+        self.held = {}  # frames by their number
         self.child = subprocess.Popen([PLAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.configure(configuration)
+        self.tell(b"w", struct.pack("<II", *place))
+        self.forget()
 
     def __enter__(self):
         return self
@@ -56,19 +60,29 @@ class Pipeline:
         self.tell(b"f")
 
     def decide(self, packets):
-        """[(port, frame)], a burst: their outcomes."""
+        """[(port, frame)], a burst: their outcomes, and [(number, outcome)] of earlier packets that were
+        held. Packets are numbered from 0 on."""
         assert len(packets) <= MAX_BURST
         for port, frame in packets:
             self.tell(b"p", struct.pack("<BI", port, len(frame)), frame)
         self.tell(b"b")
         self.child.stdin.flush()
-        return [self.outcome(frame) for _, frame in packets]
+        outcomes = [self.outcome(frame, number) for number, (_, frame) in enumerate(packets, self.given)]
+        self.given += len(packets)
+        return outcomes, [self.released() for _ in range(self.number())]
+
+    def number(self):
+        return struct.unpack("<I", self.child.stdout.read(4))[0]
+
+    def released(self):
+        number = self.number()
+        return number, self.outcome(self.held.pop(number), number)
 
     def read(self):
         head = struct.unpack("<BBBBI", self.child.stdout.read(8))
         return *head[:4], self.child.stdout.read(head[4])
 
-    def outcome(self, frame):
+    def outcome(self, frame, number):
         action, reason, punt_class, port, data = self.read()
         pieces = []
         while action == PIECE:
@@ -82,6 +96,9 @@ class Pipeline:
             return Sent(port, data)
         if action == ANSWER:
             return Answered(self.reasons[reason], port, data)
+        if action == HOLD:
+            self.held[number] = frame
+            return Held(None, frame, None)
         if action != PUNT:
             return f"an action that the test does not know, number {action}"
         if data != frame:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The differential test through the real binary: what left each port, and every counter of drops."""
 
+import math
 from collections import Counter
 
 from balancer import configuration, decide
-from balancer.outcome import Answered, Dropped, Sent
+from balancer.outcome import Answered, Dropped, FromPool, Held, Sent, SentInPieces
 
 from . import binary, cases, report, setup, shrink
-from .abilities import left_out
-from .entropy import Entropy
+from .entropy import Entropy, without_identification
+from .pool_ends import PoolEnds, frames_of
 
 # CPU 1 alone polls and works; CPU 1 polls and hands over to the worker that takes turns with it on a
 # ring; two workers share one RX queue, so half of the flows cross a ring.
@@ -26,35 +27,47 @@ def start(frame):
 
 
 class Prediction:
-    """What must leave and be counted; nothing of it hangs on the order of packets of other flows.
-    `packets`: those of the given ones that can be compared."""
+    """What must leave and be counted; nothing of it hangs on the order of packets of other flows."""
 
     def __init__(self, packets):
         self.configuration = configuration.read(setup.for_binary())
         self.entropy = Entropy(self.configuration)
+        self.ends = PoolEnds(self.configuration)
         balancer = decide.Balancer(self.configuration)
         self.left, self.dropped = Counter(), Counter()
         self.order = {}  # (in, out): frames
-        self.packets = []
         for port, frame in packets:
             outcome = balancer.decide(port, frame)
-            if outcome in left_out():
-                continue
-            self.packets.append((port, frame))
-            if isinstance(outcome, Sent):
-                sent = self.entropy.without(outcome.port, outcome.frame)[0]
-                self.left[outcome.port, sent] += 1
-                self.order.setdefault((port, outcome.port), []).append(sent)
-            elif isinstance(outcome, Answered):
-                self.left[outcome.port, outcome.frame] += 1
-                self.dropped[outcome.reason] += 1
-            else:
-                reason = outcome.reason if isinstance(outcome, Dropped) else "no_exception_path"
-                self.dropped[reason] += 1
+            if isinstance(outcome, (Sent, SentInPieces, FromPool)):
+                self.order.setdefault((port, outcome.port), []).extend(self.predicted(outcome))
+            self.add(outcome)
+            for _, late in balancer.released(0):
+                self.add(late)
+        balancer.pass_time(math.inf)
+        for _, late in balancer.released(0):
+            self.add(late)
+
+    def predicted(self, outcome):
+        """The frames, without what is not known beforehand."""
+        frames = self.ends.predicted(outcome) if isinstance(outcome, FromPool) else frames_of(outcome)
+        return [self.compared(outcome.port, frame) for frame in frames]
+
+    def compared(self, port, frame):
+        return without_identification(self.entropy.without(port, frame)[0])
+
+    def add(self, outcome):
+        if isinstance(outcome, (Sent, SentInPieces, FromPool)):
+            self.left.update((outcome.port, frame) for frame in self.predicted(outcome))
+        elif isinstance(outcome, Answered):
+            self.left[outcome.port, outcome.frame] += 1
+            self.dropped[outcome.reason] += 1
+        elif not isinstance(outcome, Held):
+            reason = outcome.reason if isinstance(outcome, Dropped) else "no_exception_path"
+            self.dropped[reason] += 1
 
     def difference(self, run):
         """The first, in one sentence; or None."""
-        frames = [[self.entropy.without(port, frame)[0] for frame in sent]
+        frames = [[self.compared(port, self.ends.without(frame)) for frame in sent]
                   for port, sent in enumerate(run.left)]
         got = Counter((port, frame) for port, sent in enumerate(frames) for frame in sent)
         for (port, frame), count in (self.left - got).items():
@@ -66,7 +79,7 @@ class Prediction:
                     f"{dict(run.dropped - self.dropped)}")
         if run.punted:
             return f"{run.punted} packets for the kernel, of ports that have none"
-        return self.difference_of_order(frames)
+        return self.ends.difference() or self.difference_of_order(frames)
 
     def difference_of_order(self, frames):
         """Packets that came by one port and leave by one port keep their order (those are looked at
@@ -84,7 +97,7 @@ class Prediction:
 
 def difference(packets, arrangement):
     prediction = Prediction(packets)
-    run = binary.run(prediction.packets, **ARRANGEMENTS[arrangement])
+    run = binary.run(packets, **ARRANGEMENTS[arrangement])
     # With two workers packets of different flows may overtake each other.
     if arrangement == "two workers":
         prediction.order = {}

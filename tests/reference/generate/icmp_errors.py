@@ -18,16 +18,24 @@ def error(scene, bad=False):
     if about.protocol in (ICMP, ICMP6):
         kind = 0 if reply.family == 4 else 129
         reply.transport = struct.pack(">BBHHH", kind, 0, 0, about.source_port, 1)
+    if reply.family == 4 and rng.random() < 0.2:
+        reply.checksum = 0  # of UDP: none
     if bad and rng.random() < 0.3:
         reply.source = rng.choice(scene.services[len(reply.source)]).vip
-    inner = reply.ipv4() if reply.family == 4 else reply.ipv6()
-    whole = 28 if reply.family == 4 else 48
+    return about_packet(scene, reply, rng.choice(scene.clients[len(about.destination)]), about.destination, bad)
+
+
+def about_packet(scene, lost, source, destination, bad):
+    """From `source` to `destination`: what became of `lost`. `bad`: perhaps with a fault."""
+    rng = scene.rng
+    inner = lost.ipv4() if lost.family == 4 else lost.ipv6()
+    whole = 28 if lost.family == 4 else 48
     inner = inner[:rng.choice((whole, whole, whole + 12, 520))]
     if bad and rng.random() < 0.3:
         inner = inner[:rng.randrange(whole)]
-    error_of = scene.frame(rng.choice(scene.clients[len(about.destination)]), about.destination)
-    error_of.ttl = rng.choice((2, 60, 255))
-    kind, code, rest = rng.choice(kinds(reply.family, rng, bad))
+    error_of = scene.frame(source, destination)
+    error_of.ttl = rng.choice((1, 2) if bad else (2, 60, 255))
+    kind, code, rest = rng.choice(kinds(lost.family, rng, bad))
     icmp(error_of, kind, code, rest, inner)
     if bad and rng.random() < 0.3:
         error_of.transport = error_of.transport[:2] + rng.randbytes(2) + error_of.transport[4:]
@@ -48,4 +56,4 @@ def kinds(family, rng, bad):
     return (2, 0, struct.pack(">I", mtu)), (1, 0, bytes(4)), (3, 0, bytes(4)), (4, 1, bytes(4))
 
 
-WEIGHTS = {error: 8, bad_error: 4}
+WEIGHTS = {error: 10, bad_error: 9}

@@ -132,7 +132,10 @@ def udp_header(scene):
 
 def cut_transport(scene):
     """A sound IP header around less than a transport header."""
-    recipe = scene.to_service()
+    return cut_transport_of(scene, scene.to_service())
+
+
+def cut_transport_of(scene, recipe):
     recipe.transport = recipe.segment()[:scene.rng.randrange(24)]
     recipe.data = b""
     return recipe

@@ -193,7 +193,8 @@ def no_ip(scene):
 
 
 WEIGHTS = {
-    padded: 4, at_an_edge: 8, too_long_to_fit: 1, jumbo: 1, with_options: 4, with_extensions: 4, at_the_extension_limit: 1,
-    priority_tagged: 2, atomic_fragment: 1, fragment: 3, another_port: 3, another_protocol: 2,
-    udp_without_checksum: 2, wrong_transport_checksum: 2, ping: 2, neighbor_discovery: 1, to_ourselves: 1,
+    padded: 4, at_an_edge: 8, too_long_to_fit: 3, jumbo: 1, with_options: 4, with_extensions: 4,
+    at_the_extension_limit: 1,
+    priority_tagged: 2, atomic_fragment: 1, another_port: 3, another_protocol: 2,
+    udp_without_checksum: 5, wrong_transport_checksum: 2, ping: 2, neighbor_discovery: 3, to_ourselves: 1,
     to_somebody_else: 1, arp: 1, no_ip: 1}

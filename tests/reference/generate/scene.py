@@ -3,7 +3,7 @@
 
 import struct
 
-from balancer.packet import ICMP, ICMP6, SCTP, TCP, UDP
+from balancer.packet import SCTP, TCP, UDP
 
 from .recipe import Recipe, icmp
 
@@ -19,6 +19,9 @@ class Scene:
         # Families take turns: the weight of a kind of packet does not hang on the configuration.
         self.services = {length: [service for service in configuration.services
                                   if len(service.vip) == length] for length in (4, 16)}
+        self.nat_services = [service for service in configuration.services if service.forward == "nat"]
+        self.full_nat_services = [service for service in configuration.services if service.pool]
+        self.bindings = list  # answers the live ones of full-nat, as far as they are known
         self.clients = {4: [self.client(4) for _ in range(clients)],
                         16: [self.client(16) for _ in range(clients)]}
         # Sizes at which something changes: packets that just fit a port, alone or in a tunnel.
@@ -35,6 +38,15 @@ class Scene:
         """Ingress: any; VIPs are reached by every port."""
         return self.configuration.ports[self.rng.choice((0, 0, 0, 1, 2))]
 
+    def protocol_of(self, service):
+        return {"tcp": TCP, "udp": UDP, "sctp": SCTP}.get(service.protocol) or self.rng.choice(
+            (TCP, TCP, UDP, UDP, SCTP))
+
+    def port_of(self, service):
+        """The edges of a range more often."""
+        return self.rng.choice((service.first_port, service.last_port,
+                                self.rng.randint(service.first_port, service.last_port)))
+
     def to_service(self, service=None):
         """A sound packet of a client to a service."""
         rng = self.rng
@@ -43,14 +55,18 @@ class Scene:
         source = rng.choice(self.clients[len(service.vip)])
         if service.protocol == "icmp":
             return self.ping(self.frame(source, service.vip))
-        protocol = {"tcp": TCP, "udp": UDP, "sctp": SCTP}.get(service.protocol) or rng.choice(
-            (TCP, TCP, UDP, UDP, SCTP))
-        recipe = self.frame(source, service.vip)
+        return self.sound(source, service.vip, self.protocol_of(service), self.client_port(),
+                          self.port_of(service))
+
+    def client_port(self):
+        return self.rng.choice((1024, 5000, 40000, 65535, self.rng.randrange(1, 65536)))
+
+    def sound(self, source, destination, protocol, source_port, destination_port):
+        """TCP, UDP or SCTP of whatever flags and data."""
+        rng = self.rng
+        recipe = self.frame(source, destination)
         recipe.protocol = protocol
-        recipe.source_port = rng.choice((1024, 5000, 40000, 65535, rng.randrange(1, 65536)))
-        recipe.destination_port = rng.choice(
-            (service.first_port, service.last_port,
-             rng.randint(service.first_port, service.last_port)))
+        recipe.source_port, recipe.destination_port = source_port, destination_port
         recipe.tcp_flags = rng.choice(TCP_FLAGS)
         recipe.traffic_class = rng.choice((0, 0, 1, 2, 3, 0xB8, 0xFF, rng.randrange(256)))
         recipe.ttl = rng.choice((2, 64, 64, 128, 255))

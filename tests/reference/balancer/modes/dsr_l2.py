@@ -10,8 +10,7 @@ def forward(service, backend, egress, packet):
     # By a gateway it would come back to us: the VIP is still the destination.
     if not egress.direct:
         raise Dropped("no_route")
-    kind = link.IPV4 if packet.family == 4 else link.IPV6
-    return kind, len(packet.ip), with_padding(packet.ip, packet.trailer, egress)
+    return link.kind_of(packet), len(packet.ip), with_padding(packet.ip, packet.trailer, egress)
 
 
 def with_padding(ip, trailer, egress):

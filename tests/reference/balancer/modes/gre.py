@@ -10,7 +10,6 @@ GRE = 47
 
 
 def forward(service, backend, egress, packet):
-    kind = link.IPV4 if packet.family == 4 else link.IPV6
-    header = struct.pack(">HH", 0, kind)
+    header = struct.pack(">HH", 0, link.kind_of(packet))
     kind, data = outer.wrap(egress, packet, GRE, header + packet.ip)
     return kind, len(data), data

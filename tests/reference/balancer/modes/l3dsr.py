@@ -5,11 +5,9 @@ stays). Checksums follow by the difference (RFC 1624 3), so a wrong one stays wr
 import struct
 
 from .. import link
-from ..checksum import checksum, ones_sum
-from ..packet import ICMP6, TCP, UDP
+from ..checksum import checksum
+from ..translate import update_transport
 from .dsr_l2 import with_padding
-
-CHECKSUM_AT = {TCP: 16, UDP: 6, ICMP6: 2}  # those that cover the addresses
 
 
 def forward(service, backend, egress, packet):
@@ -24,23 +22,5 @@ def forward(service, backend, egress, packet):
         first, = struct.unpack_from(">I", data)
         struct.pack_into(">I", data, 0, first & 0xF00FFFFF | traffic_class << 20)
         data[24:40] = backend.address
-    update_transport(data, packet, backend.address)
-    kind = link.IPV4 if packet.family == 4 else link.IPV6
-    return kind, len(data), with_padding(bytes(data), packet.trailer, egress)
-
-
-def update_transport(data, packet, address):
-    if packet.protocol not in CHECKSUM_AT:
-        return
-    at = packet.transport + CHECKSUM_AT[packet.protocol]
-    old, = struct.unpack_from(">H", data, at)
-    if packet.protocol == UDP and packet.family == 4 and old == 0:
-        return  # there is none (RFC 768)
-    new = 0xFFFF ^ ones_sum(struct.pack(">H", 0xFFFF ^ old) + inverted(packet.destination) + address)
-    if packet.protocol == UDP and new == 0:
-        new = 0xFFFF
-    struct.pack_into(">H", data, at, new)
-
-
-def inverted(data):
-    return bytes(0xFF ^ byte for byte in data)
+    update_transport(data, packet, packet.destination, backend.address)
+    return link.kind_of(packet), len(data), with_padding(bytes(data), packet.trailer, egress)
