@@ -9,6 +9,7 @@ session of its own under a time limit, so nothing can hang and nothing stays beh
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -194,28 +195,48 @@ def system(options):
 
 
 def fuzz(options):
-    seconds = 600 if options.long else 20
-    outcome = Outcome()
+    """All targets together for FUZZ_SECONDS of CPU time; a long run goes on until they made
+    FUZZ_EXECUTIONS in all."""
     if not side_build():
         return side_failure()
-
-    def one(target):
-        log = LOGS / f"fuzz-{target.name}.log"
-        room = SIDE / "findings" / target.name  # corpus grows here, findings land here
-        room.mkdir(parents=True, exist_ok=True)
-        seeds = TOP / "tests/fuzz/corpus" / target.name.removeprefix("fuzz_")
-        code = run([target, room, *([seeds] if seeds.is_dir() else []), f"-max_total_time={seconds}",
-                    "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
-                    f"-artifact_prefix={room}/"], log, seconds + 120, SANITIZERS)
-        return target.name, code, log
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, code, log in pool.map(one, binaries("tests/fuzz/**/fuzz_*", SIDE)):
-            if code == 0:
-                outcome.passed += 1
-            else:
-                outcome.failed.append((name, f"exit {code}\n{tail(log)}"))
+    targets = binaries("tests/fuzz/**/fuzz_*", SIDE)
+    seconds = 60 if options.long else max(1, FUZZ_SECONDS // max(1, len(targets)))
+    outcome, made = Outcome(passed=len(targets)), {target.name: 0 for target in targets}
+    going = bool(targets)
+    while going:
+        before = sum(made.values())
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for name, code, log in pool.map(lambda target: fuzz_one(target, seconds), targets):
+                made[name] += executions(log)
+                if code != 0:
+                    outcome.passed -= 1
+                    outcome.failed.append((name, f"exit {code}\n{tail(log)}"))
+        total = sum(made.values())
+        going = options.long and not outcome.failed and before < total < FUZZ_EXECUTIONS
+    print("fuzz: " + ", ".join(f"{name.removeprefix('fuzz_')} {count}" for name, count in made.items())
+          + f": {sum(made.values())} executions in all", flush=True)
     return outcome
+
+
+FUZZ_SECONDS = 120
+FUZZ_EXECUTIONS = 100_000_000
+
+
+def fuzz_one(target, seconds):
+    log = LOGS / f"fuzz-{target.name}.log"
+    room = SIDE / "findings" / target.name  # corpus grows here, findings land here
+    room.mkdir(parents=True, exist_ok=True)
+    seeds = TOP / "tests/fuzz/corpus" / target.name.removeprefix("fuzz_")
+    code = run([target, room, *([seeds] if seeds.is_dir() else []), f"-max_total_time={seconds}",
+                "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
+                f"-artifact_prefix={room}/"], log, seconds + 120, SANITIZERS)
+    return target.name, code, log
+
+
+def executions(log):
+    """That libFuzzer's last lines tell; 0 where it did not come to that."""
+    found = re.findall(r"^stat::number_of_executed_units: (\d+)$", log.read_text(errors="replace"), re.MULTILINE)
+    return int(found[-1]) if found else 0
 
 
 def sanitize(_options):
@@ -259,7 +280,7 @@ GROUPS = {"unit": unit, "packet": packet, "reference": reference, "system": syst
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test")
     parser.add_argument("--long", action="store_true",
-                        help="fuzz each target for ten minutes, compare 10^6 packets with the reference, and "
+                        help="fuzz until 10^8 executions were made, compare 10^6 packets with the reference, and "
                              "run the unit tests that take minutes")
     parser.add_argument("group", nargs="*", metavar="GROUP", help=" ".join(GROUPS))
     options = parser.parse_args()
