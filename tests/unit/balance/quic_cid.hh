@@ -90,7 +90,8 @@ inline CidBytes make_cid(const QuicLbConfig& config, const CidBytes& server_id,
             both = quic_four_passes(aes, both);
         }
     }
-    both.insert(both.begin(), static_cast<std::uint8_t>(config.id << 5 | both.size()));
+    const std::size_t first = std::size_t{config.id} << 5 | both.size();
+    both.insert(both.begin(), static_cast<std::uint8_t>(first));
     return both;
 }
 

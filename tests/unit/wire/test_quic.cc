@@ -39,7 +39,7 @@ Bytes counting(std::size_t count) {
 }  // namespace
 
 TEST_CASE("quic: a long header says how long its connection ID is", "[wire][quic]") {
-    for (const std::size_t length : {0, 1, 8, 20, 21, 255}) {
+    for (const std::size_t length : {0u, 1u, 8u, 20u, 21u, 255u}) {
         const auto said = static_cast<std::uint8_t>(length);
         CHECK(destination_in(long_header(said, length)) == counting(length));
         CHECK(destination_in(long_header(said, length + 40)) == counting(length));
