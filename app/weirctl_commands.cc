@@ -45,6 +45,7 @@ const std::vector<Column> backend_sheet{{"service", "/service"},
                                         {"address", "/address"},
                                         {"weight", "/weight"},
                                         {"slots", "/slots"},
+                                        {"QUIC server ID", "/quic_server_id"},
                                         {"takes new flows", "/takes_new"},
                                         {"keeps its flows", "/keeps_flows"},
                                         {"port", "/port"},
@@ -129,9 +130,13 @@ std::string flow_query(const FlowFilter& filter) {
     return query;
 }
 
+// Of a service that goes by connection IDs, each backend's server ID, too.
 std::string show_service(const json& service) {
+    std::vector<Column> columns = backend_columns;
+    if (const auto quic = service.find("quic_configs"); quic != service.end() && !quic->empty())
+        columns.insert(columns.begin() + 2, {"QUIC ID", "/quic_server_id"});
     return table(json::array({service}), service_columns, "") + "\n" +
-           table(service.at("backends"), backend_columns, "no backends");
+           table(service.at("backends"), columns, "no backends");
 }
 
 // "192.0.2.1:80", "[2001:db8::1]:80".

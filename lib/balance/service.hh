@@ -12,6 +12,7 @@
 
 #include "lib/balance/ids.hh"
 #include "lib/balance/maglev.hh"
+#include "lib/balance/quic_lb.hh"
 #include "lib/wire/address.hh"
 #include "lib/wire/encapsulate.hh"
 #include "lib/wire/parse.hh"
@@ -130,6 +131,8 @@ struct ServiceTable {
     std::vector<Seat> configured;       // step 1 of maglev.hh, kept so that health events reuse it
     std::vector<MaglevMember> members;  // by seat
     std::vector<bool> live;             // by seat
+    // Backends by their QUIC server IDs; nullptr: the service does not look at connection IDs.
+    std::shared_ptr<const QuicLb> quic;
 
     // Of each of its backends; 0: none.
     [[nodiscard]] std::uint16_t mss_clamp() const noexcept {

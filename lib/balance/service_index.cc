@@ -87,12 +87,15 @@ public:
 
 private:
     AddressSlot& address_slot(const IpAddress& address, AddressRole role);
+    void find_slow();
     void add_single(std::uint32_t place, std::uint8_t protocol);
     StretchList flatten(std::vector<std::uint32_t> ranges, std::uint8_t protocol);
     template <typename Single>
     [[nodiscard]] Singles<Single> table_of(const std::vector<Single>& all) const;
 
     std::span<const ServiceTable* const> services_;
+    // UDP ports of services that find_single() does not tell.
+    std::set<std::pair<IpAddress, std::uint16_t>> slow_;
     Addresses addresses_;
     std::vector<SingleV4> v4_;
     std::vector<SingleV6> v6_;
@@ -108,8 +111,18 @@ ServiceIndex::AddressSlot& ServiceIndex::Builder::address_slot(const IpAddress& 
     return slot;
 }
 
+void ServiceIndex::Builder::find_slow() {
+    for (const ServiceTable* service : services_) {
+        const ServiceKey& key = service->key;
+        if (service->quic != nullptr && single_port(key)) slow_.emplace(key.vip, key.first_port);
+    }
+}
+
 void ServiceIndex::Builder::add_single(std::uint32_t place, std::uint8_t protocol) {
     const ServiceTable& service = *services_[place];
+    const bool is_slow =
+        protocol == proto_udp && slow_.contains({service.key.vip, service.key.first_port});
+    if (is_slow) return;
     const ServiceHit hit{place, service.endpoint(protocol),
                          static_cast<std::uint16_t>(index(service.id))};
     const auto [low, high] = words_of(service.key.vip);
@@ -174,11 +187,12 @@ ServiceIndex::StretchList ServiceIndex::Builder::flatten(std::vector<std::uint32
 }
 
 void ServiceIndex::Builder::add_services() {
+    find_slow();
     std::map<IpAddress, std::vector<std::uint32_t>> ranges;
     for (std::uint32_t place = 0; place < services_.size(); ++place) {
         const ServiceKey& key = services_[place]->key;
         address_slot(key.vip, AddressRole::vip);
-        if (!single_port(key)) {
+        if (!single_port(key) || services_[place]->quic != nullptr) {
             ranges[key.vip].push_back(place);
             continue;
         }

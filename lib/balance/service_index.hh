@@ -54,7 +54,8 @@ struct ProbeTarget {
 class ServiceIndex {
 public:
     // Of equal keys the first wins (the configuration check refuses them). Reads id, key, mode and
-    // endpoints of each service, and keeps no pointer to it. O(n log n), allocates.
+    // endpoints of each service, and whether it has `quic`; keeps no pointer to it. O(n log n),
+    // allocates.
     static ServiceIndex build(std::span<const ServiceTable* const> services,
                               std::span<const IpAddress> own_addresses,
                               std::span<const ProbeTarget> probe_targets);
@@ -65,6 +66,8 @@ public:
     [[nodiscard]] ServiceMatch find(const IpAddress& destination, std::uint8_t protocol,
                                     std::uint16_t port) const noexcept;
     // What find() answers for a port that a service names alone; none: ask find().
+    // None for UDP where a service with `quic` owns the port: its packets need more than a hit, and
+    // the quick ways, which begin here, need not know of it.
     // The address as the machine reads its bytes. One line in most cases, and not a byte of the
     // service itself.
     [[nodiscard]] const ServiceHit& find_single(std::uint32_t destination, std::uint8_t protocol,

@@ -103,6 +103,7 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
     table.forward = service.forward;
     table.name = service.name;
     table.live.resize(backends.size());
+    table.quic = compile_quic(service, backends);
     for (const BackendConfig* backend : backends) {
         BackendEntry& entry = table.seats.emplace_back();
         entry.id = registry.backend(service.name, backend->name).value();
@@ -137,11 +138,17 @@ bool same(const BackendEntry& a, const BackendEntry& b) {
            a.next_hop == b.next_hop && a.service == b.service && a.keeps_flows == b.keeps_flows;
 }
 
+bool same(const std::shared_ptr<const QuicLb>& a, const std::shared_ptr<const QuicLb>& b) {
+    return a == b || (a != nullptr && b != nullptr && *a == *b);
+}
+
 // All but the slots, which follow from these and the size of the table.
 bool same_inputs(const ServiceTable& a, const ServiceTable& b) {
     return a.id == b.id && a.key == b.key && a.endpoints == b.endpoints && a.forward == b.forward &&
            a.name == b.name && a.backend_names == b.backend_names && a.members == b.members &&
-           a.live == b.live && std::ranges::equal(a.seats, b.seats, same);
+           a.live == b.live && same(a.quic, b.quic) &&
+           std::ranges::equal(a.seats, b.seats,
+                              [](const auto& x, const auto& y) { return same(x, y); });
 }
 
 // Both tables of maglev.hh, each taken from `previous` when it must be the same.

@@ -51,6 +51,7 @@ void check_sections(Draft& draft) {
     check_health_references(draft);
     check_egress(draft);
     check_l3dsr(draft);
+    check_quic(draft);
     check_nat(draft);
     check_memory(draft);
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/balance/quic_lb.hh"
 #include "lib/balance/service.hh"
 #include "lib/balance/tables.hh"
 #include "lib/flow/tcp_state.hh"
@@ -96,6 +97,7 @@ struct BackendConfig {
     BackendState state = BackendState::active;
     std::uint16_t port =
         0;  // nat, full-nat: in place of the client's destination port; 0: that one
+    std::vector<std::uint8_t> quic_server_id;  // empty: none
     bool operator==(const BackendConfig&) const = default;
 };
 
@@ -124,6 +126,7 @@ struct ServiceConfig {
     GueConfig gue;
     L3dsrConfig l3dsr;
     std::optional<SourcePool> source_pool;  // full-nat
+    std::vector<QuicLbConfig> quic;         // empty: connection IDs are not looked at
     std::uint32_t table_size = 0;           // always set after load: a prime
     std::string health;                     // name of a [health.X]; empty: always up
     std::vector<BackendConfig> backends;    // file order; seats go by name

@@ -24,14 +24,14 @@ struct PortPlaces {
 };
 
 struct BackendPlaces {
-    Place name, address, port;
-    bool name_ok = true, address_ok = true;
+    Place name, address, port, quic_server_id;
+    bool name_ok = true, address_ok = true, quic_ok = true;
 };
 
 struct ServicePlaces {
-    Place table, name, vip, port, forward, pool, health, table_size, dscp;
+    Place table, name, vip, port, forward, pool, health, table_size, dscp, quic;
     bool name_ok = true, vip_ok = true, key_ok = true, forward_ok = true, pool_ok = true,
-         health_ok = true;
+         health_ok = true, quic_ok = true;
     std::vector<BackendPlaces> backends;  // parallel to ServiceConfig::backends
 };
 
@@ -63,6 +63,11 @@ void check_egress(Draft& draft);
 void check_l3dsr(Draft& draft);
 // `nat` of [[service]].
 void read_nat(TableReader& reader, ServiceConfig& service, ServicePlaces& places);
+// `quic` of [[service]], and `quic_server_id` of its backends.
+void read_quic(TableReader& reader, ServiceConfig& service, ServicePlaces& places);
+void read_quic_server_id(TableReader& reader, BackendConfig& backend, BackendPlaces& places);
+// A server ID is as long as its service's configurations say, and one backend's.
+void check_quic(Draft& draft);
 // What translation of addresses asks of services, backends and ports.
 void check_nat(Draft& draft);
 // The memory that the file grants holds what the plan needs.

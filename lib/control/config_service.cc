@@ -194,6 +194,7 @@ void read_backend(TableReader& reader, BackendConfig& backend, BackendPlaces& pl
     reader.not_built("group", "leave it out and give the backend a weight");
     backend.port = reader.integer<std::uint16_t>("port", 1, 65535, 0);
     places.port = reader.place("port");
+    read_quic_server_id(reader, backend, places);
     reader.not_built("role", "set state = \"disabled\" until the backend is needed");
     reader.finish();
 }
@@ -235,6 +236,7 @@ bool read_service(TableReader& reader, ServiceConfig& service, ServicePlaces& pl
     read_forward(reader, service, places);
     check_translation(reader, service, places);
     read_mss_clamp(reader, service);
+    read_quic(reader, service, places);
     read_schedule(reader, service);
     const std::optional<std::string> health = reader.text("health");
     places.health_ok = health.has_value();

@@ -125,6 +125,24 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
     return best ? fmt::format(" (did you mean '{}'?)", *best) : std::string();
 }
 
+std::optional<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
+    if (text.size() % 2 != 0) return std::nullopt;
+    std::vector<std::uint8_t> bytes(text.size() / 2);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const char* const begin = text.data() + 2 * i;
+        const auto [end, error] = std::from_chars(begin, begin + 2, bytes[i], 16);
+        if (error != std::errc{} || end != begin + 2) return std::nullopt;
+    }
+    return bytes;
+}
+
+std::string hex_text(std::span<const std::uint8_t> bytes) {
+    std::string text;
+    for (const std::uint8_t byte : bytes)
+        text += fmt::format("{:02x}", byte);
+    return text;
+}
+
 std::string printable(std::string_view text, std::size_t limit) {
     const bool cut = text.size() > limit;
     if (cut) {

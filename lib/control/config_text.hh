@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weir {
 
@@ -23,6 +24,11 @@ namespace weir {
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
 // For people: "1.5 GiB", "812 KiB".
 [[nodiscard]] std::string human_size(std::uint64_t bytes);
+
+// "0a0B": two hexadecimal digits a byte, nothing between; nullopt for anything else.
+[[nodiscard]] std::optional<std::vector<std::uint8_t>> parse_hex(std::string_view text);
+// The same in small letters.
+[[nodiscard]] std::string hex_text(std::span<const std::uint8_t> bytes);
 
 // [A-Za-z0-9][A-Za-z0-9._-]{0,62}
 [[nodiscard]] bool is_name(std::string_view text) noexcept;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "lib/control/config_text.hh"
 #include "lib/control/forward_mode.hh"
 
 namespace weir {
@@ -72,6 +73,18 @@ json health_config_json(const HealthConfig& check) {
             {"fall", check.fall}};
 }
 
+json quic_server_id_json(const std::vector<std::uint8_t>& id) {
+    return id.empty() ? json() : json(hex_text(id));
+}
+
+// A key is a secret: only whether there is one is told.
+json quic_config_json(const QuicLbConfig& config) {
+    return {{"id", config.id},
+            {"server_id_length", config.server_id_length},
+            {"nonce_length", config.nonce_length},
+            {"encrypted", config.key.has_value()}};
+}
+
 json service_config_json(const ServiceConfig& service) {
     json backends = json::array();
     for (const auto& backend : service.backends) {
@@ -79,6 +92,7 @@ json service_config_json(const ServiceConfig& service) {
                             {"address", to_string(backend.address)},
                             {"weight", backend.weight},
                             {"port", backend.port != 0 ? json(backend.port) : json()},
+                            {"quic_server_id", quic_server_id_json(backend.quic_server_id)},
                             {"state", word(backend_states, backend.state)}});
     }
     json result = {{"name", service.name},
@@ -93,6 +107,8 @@ json service_config_json(const ServiceConfig& service) {
     if (service.forward == Forward::gue)
         result["gue"] = {{"port", service.gue.port}, {"variant", service.gue.variant}};
     if (service.forward == Forward::l3dsr) result["l3dsr"] = {{"dscp", service.l3dsr.dscp}};
+    for (const QuicLbConfig& quic : service.quic)
+        result["quic"]["configs"].push_back(quic_config_json(quic));
     if (service.source_pool) {
         result["nat"]["source_pool"] = fmt::format("{}-{}", to_string(service.source_pool->first),
                                                    to_string(service.source_pool->last));
@@ -226,6 +242,7 @@ json service_json(const ServiceView& service, bool with_backends) {
                    {"health", service.health},
                    {"family", service.family},
                    {"table_size", service.table_size},
+                   {"quic_configs", service.quic_configs},
                    {"backend_count", service.backends.size()},
                    {"backends_by_state", std::move(by_state)},
                    {"traffic", traffic_json(service.traffic)}};
@@ -243,6 +260,7 @@ json backend_json(const std::string& service, const BackendView& backend) {
             {"name", backend.name},
             {"address", to_string(backend.address)},
             {"weight", backend.weight},
+            {"quic_server_id", quic_server_id_json(backend.quic_server_id)},
             {"state", backend.state},
             {"configured", backend.configured},
             {"check_detail", backend.check_detail},

@@ -33,9 +33,10 @@ struct BackendView {
     std::string name;
     IpAddress address;
     std::uint32_t weight = 0;
-    std::string state;         // "up" | "down" | "unknown" | "drain" | "disabled"
-    std::string configured;    // "active" | "drain" | "disabled"
-    std::string check_detail;  // last probe's words, empty without health
+    std::vector<std::uint8_t> quic_server_id;  // empty: none
+    std::string state;                         // "up" | "down" | "unknown" | "drain" | "disabled"
+    std::string configured;                    // "active" | "drain" | "disabled"
+    std::string check_detail;                  // last probe's words, empty without health
     bool takes_new = false, keeps_flows = false;
     std::uint32_t slots = 0;
     std::string next_hop, port;  // "10.0.1.11", "lan0"; empty without route
@@ -47,7 +48,8 @@ struct ServiceView {
     std::string name, vip, protocol, ports, forward, health,
         family;  // ports: "443", "8000-8099", "any"
     std::uint32_t table_size = 0;
-    std::vector<BackendView> backends;  // file order
+    std::vector<unsigned> quic_configs;  // ids; empty: connection IDs are not looked at
+    std::vector<BackendView> backends;   // file order
     TrafficView traffic;
 };
 

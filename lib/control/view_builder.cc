@@ -100,6 +100,8 @@ ServiceView ViewBuilder::service_view(const ViewSource& source, const ServiceCon
     view.health = service.health;
     view.family = service.key.vip.family == Family::v4 ? "ipv4" : "ipv6";
     view.table_size = service.table_size;
+    for (const QuicLbConfig& config : service.quic)
+        view.quic_configs.push_back(config.id);
     if (const auto id = source.registry.service(service.name)) {
         view.traffic = source.services.since(index(*id), source.data_plane.service_traffic(*id));
     }
@@ -110,6 +112,7 @@ ServiceView ViewBuilder::service_view(const ViewSource& source, const ServiceCon
         one.name = backend.name;
         one.address = backend.address;
         one.weight = backend.weight;
+        one.quic_server_id = backend.quic_server_id;
         one.configured = state_text(backend.state);
         one.state = backend_state(source.world, key, backend);
         one.check_detail = source.health.detail(key);

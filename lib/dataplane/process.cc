@@ -7,6 +7,7 @@
 #include "lib/dataplane/fragments.hh"
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/plain.hh"
+#include "lib/dataplane/quic.hh"
 #include "lib/dataplane/steer.hh"
 
 namespace weir {
@@ -86,7 +87,17 @@ bool Pipeline::receive_classified(const Tables& tables, const Classified& classi
         return false;
     }
     set_flow(packet, classified, i);
+    if (classified.service->quic != nullptr) [[unlikely]]
+        set_server(packet, classified, i);
     return true;
+}
+
+[[gnu::noinline]] void Pipeline::set_server(const Packet& packet, const Classified& classified,
+                                            std::size_t i) noexcept {
+    const BackendEntry* const server = quic_server(*classified.service, packet, classified.parsed);
+    if (server == nullptr) return;
+    burst_.chosen[i] = server;
+    by_cid_ |= bit(i);
 }
 
 void Pipeline::set_flow(const Packet& packet, const Classified& classified,
@@ -198,6 +209,17 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
     if (chosen_ != 0) choose(common.tables, chosen_, packets);
     inserted_ = 0;
     moved_ = false;
+    if ((by_cid_ & flows) != 0) [[unlikely]]
+        return serve_with_cids(common, flows, open, packets, verdicts, run);
+    serve_in_turn<false>(common, flows, open, packets, verdicts, run);
+}
+
+template <bool with_cids>
+[[gnu::always_inline]] inline void Pipeline::serve_in_turn(const Common& common, BurstMask flows,
+                                                           BurstMask open,
+                                                           std::span<Packet> packets,
+                                                           std::span<Verdict> verdicts,
+                                                           Run& run) noexcept {
     // Those whose other line has only begun to load come last.
     BurstMask rest = flows & ~open;
     while (true) {
@@ -207,9 +229,19 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
             open = 0;
         }
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
-        verdicts[i] = serve(common, i, packets[i], run);
+        if (with_cids && (by_cid_ & bit(i)) != 0)
+            verdicts[i] = serve_by_cid(common, i, packets[i], run);
+        else
+            verdicts[i] = serve(common, i, packets[i], run);
         rest &= rest - 1;
     }
+}
+
+[[gnu::noinline]] void Pipeline::serve_with_cids(const Common& common, BurstMask flows,
+                                                 BurstMask open, std::span<Packet> packets,
+                                                 std::span<Verdict> verdicts, Run& run) noexcept {
+    serve_in_turn<true>(common, flows, open, packets, verdicts, run);
+    by_cid_ &= ~flows;
 }
 
 [[gnu::always_inline]] inline Verdict Pipeline::serve(const Common& common, std::size_t i,
@@ -223,13 +255,43 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
         if (choice.backend == nullptr) return Verdict::dropped(choice.reason);
         backend = choice.backend;
     }
+    return send(common, i, *backend, packet, run);
+}
+
+[[gnu::always_inline]] inline Verdict Pipeline::send(const Common& common, std::size_t i,
+                                                     const BackendEntry& backend, Packet& packet,
+                                                     Run& run) noexcept {
     const Verdict verdict =
-        forward(common.tables, *backend, burst_.meta(i), burst_.name(i).hash(), packet,
-                [&] { return forward_slowly(common, i, *backend, packet); });
+        forward(common.tables, backend, burst_.meta(i), burst_.name(i).hash(), packet,
+                [&] { return forward_slowly(common, i, backend, packet); });
     if (!verdict.is_sent()) [[unlikely]]
-        return refuse(common, i, *backend, packet, verdict);
-    count(i, backend->id, run);
+        return refuse(common, i, backend, packet, verdict);
+    count(i, backend.id, run);
     return verdict;
+}
+
+// What another has stays with it, and is not refreshed: a second connection from the same address
+// and port, or a forged packet, takes nothing away; and the entry of a connection that has gone
+// ends in its time. Without room for an entry the packet goes all the same, as its connection is no
+// new one.
+[[gnu::noinline]] Verdict Pipeline::serve_by_cid(const Common& common, std::size_t i,
+                                                 Packet& packet, Run& run) noexcept {
+    const BackendEntry& backend = *burst_.chosen[i];
+    if (!is_held_by_other(common, i, backend) && kept(common, i) == nullptr) {
+        chosen_ |= bit(i);
+        pick(common, i, packet);
+    }
+    return send(common, i, backend, packet, run);
+}
+
+bool Pipeline::is_held_by_other(const Common& common, std::size_t i,
+                                const BackendEntry& backend) noexcept {
+    const LinePlace place = burst_.places[i] = place_now(i);
+    if (!place) return false;
+    const FlowEntry entry = flows_.entry(burst_.name(i), place);
+    if (common.deadlines.is_past(entry.expiry())) return false;
+    const BackendEntry* const holder = named(common.tables, i, entry.backend());
+    return holder != nullptr && holder->id != backend.id;
 }
 
 [[gnu::always_inline]] inline const BackendEntry* Pipeline::named(
@@ -291,7 +353,7 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
 
 [[gnu::noinline]] void Pipeline::choose(const Tables& tables, BurstMask flows,
                                         std::span<const Packet> packets) noexcept {
-    for (BurstMask rest = flows; rest != 0; rest &= rest - 1) {
+    for (BurstMask rest = flows & ~by_cid_; rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
         burst_.chosen[i] = by_slot(tables, i, packets[i]);
     }

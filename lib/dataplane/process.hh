@@ -12,6 +12,10 @@
 // (process_icmp.cc).
 //
 // Replies of nat backends are decided as they come (process_nat.cc).
+//
+// A packet whose QUIC connection ID names a backend goes there, whoever has its flow: that is how a
+// connection stays with its server when its client moves. Who has the flow gets what has no
+// routable ID: packets of new connections, and ICMP errors.
 #pragma once
 
 #include <array>
@@ -124,6 +128,8 @@ private:
                        Tick now) noexcept;
     // Of a packet for `classified.service`.
     void set_flow(const Packet& packet, const Classified& classified, std::size_t i) noexcept;
+    // The same packet, of a service with `quic`.
+    void set_server(const Packet& packet, const Classified& classified, std::size_t i) noexcept;
     // 2. and 3. for all `flows` of the burst.
     void serve_all(const Tables& tables, BurstMask flows, const lanes::Received& plain,
                    std::span<Packet> packets, std::span<Verdict> verdicts, Tick now) noexcept;
@@ -184,6 +190,20 @@ private:
     void serve_group(const Common& common, BurstMask flows, const lanes::Received& plain,
                      std::span<Packet> packets, std::span<Verdict> verdicts, Run& run) noexcept;
     Verdict serve(const Common& common, std::size_t i, Packet& packet, Run& run) noexcept;
+    // The loop over a group, whose `open` flows come last: serves each, or takes the way of
+    // serve_by_cid() for those of by_cid_.
+    template <bool with_cids>
+    void serve_in_turn(const Common& common, BurstMask flows, BurstMask open,
+                       std::span<Packet> packets, std::span<Verdict> verdicts, Run& run) noexcept;
+    void serve_with_cids(const Common& common, BurstMask flows, BurstMask open,
+                         std::span<Packet> packets, std::span<Verdict> verdicts, Run& run) noexcept;
+    Verdict serve_by_cid(const Common& common, std::size_t i, Packet& packet, Run& run) noexcept;
+    // To `backend`, and counted there.
+    Verdict send(const Common& common, std::size_t i, const BackendEntry& backend, Packet& packet,
+                 Run& run) noexcept;
+    // Whether the flow has a live entry that names another backend than this one.
+    bool is_held_by_other(const Common& common, std::size_t i,
+                          const BackendEntry& backend) noexcept;
     // The entry of backend number `backend`, unless it is gone or takes no packets of old flows.
     const BackendEntry* named(const Tables& tables, std::size_t i,
                               std::uint32_t backend) const noexcept;
@@ -230,6 +250,9 @@ private:
     BurstMask settled_ = 0, chosen_ = 0, inserted_ = 0;
     bool moved_ = false;
     BurstMask echoes_ = 0;  // of this burst: echo requests for a service
+    // Of the burst: packets that name their backend (FlowBurst::chosen) by a connection ID. Cleared
+    // when they are served.
+    BurstMask by_cid_ = 0;
     const WorkerPlace place_;
     NatTable* const nat_;
     FragmentTable fragments_;

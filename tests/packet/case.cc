@@ -115,10 +115,10 @@ std::string difference(const Expect& expect, const Bytes& sent) {
 Cases all_cases() {
     Cases all;
     for (const auto& part :
-         {ethernet_cases(), ipv4_cases(), ipv6_cases(), transport_cases(), service_cases(),
-          forward_cases(), kernel_cases(), icmp_cases(), answer_cases(), mss_cases(),
-          fragment_cases(), tunnel_cases(), l3dsr_cases(), nat_cases(), nat_odd_cases(),
-          pieces_cases(), protocol_cases(), echo_cases(), all_protocol_cases()})
+         {ethernet_cases(), ipv4_cases(),     ipv6_cases(),  transport_cases(),    service_cases(),
+          forward_cases(),  kernel_cases(),   icmp_cases(),  answer_cases(),       mss_cases(),
+          fragment_cases(), tunnel_cases(),   l3dsr_cases(), nat_cases(),          nat_odd_cases(),
+          pieces_cases(),   protocol_cases(), echo_cases(),  all_protocol_cases(), quic_cases()})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }

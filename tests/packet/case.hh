@@ -95,6 +95,7 @@ Cases pieces_cases();
 Cases protocol_cases();
 Cases echo_cases();
 Cases all_protocol_cases();
+Cases quic_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

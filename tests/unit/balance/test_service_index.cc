@@ -383,3 +383,36 @@ TEST_CASE("service index: 3000 crossing ranges on one VIP", "[balance][property]
     }
     CHECK(wrong == 0);
 }
+
+TEST_CASE("service index: what looks at connection IDs is found, but not quickly",
+          "[balance][quic]") {
+    const auto quic = std::make_shared<const QuicLb>(std::span<const QuicLbConfig>{},
+                                                     std::span<const QuicLb::Server>{});
+    for (const bool is_v4 : {true, false}) {
+        const IpAddress vip = is_v4 ? v4(0xcb007101) : v6(0x443);
+        ServiceTable both, only, range;
+        both.id = ServiceId{0};
+        both.key = {vip, ServiceProtocol::any, 443, 443};
+        only.id = ServiceId{1};
+        only.key = {vip, ServiceProtocol::udp, 443, 443};
+        only.quic = quic;
+        range.id = ServiceId{2};
+        range.key = {vip, ServiceProtocol::udp, 400, 500};
+        const ServiceTable* const services[] = {&both, &only, &range};
+        const ServiceIndex index = ServiceIndex::build(services, {}, {});
+        const auto quickly = [&](std::uint8_t protocol, std::uint16_t port) {
+            std::uint64_t words[2];
+            std::memcpy(words, vip.bytes.data(), sizeof words);
+            const ServiceHit& hit =
+                is_v4 ? index.find_single(static_cast<std::uint32_t>(words[0]), protocol, port)
+                      : index.find_single(words[0], words[1], protocol, port);
+            return hit.place;
+        };
+        CHECK(index.find(vip, udp, 443).place == 1);
+        CHECK(quickly(udp, 443) == ServiceHit::none);
+        CHECK(index.find(vip, tcp, 443).place == 0);
+        CHECK(quickly(tcp, 443) == 0);
+        CHECK(index.find(vip, udp, 442).place == 2);
+        CHECK(index.find(vip, udp, 444).place == 2);
+    }
+}

@@ -84,6 +84,7 @@ inline bool same(const ServiceTable& a, const ServiceTable& b) {
     return a.id == b.id && a.key == b.key && a.forward == b.forward && a.name == b.name &&
            a.slots == b.slots && a.configured == b.configured && a.members == b.members &&
            a.live == b.live && a.backend_names == b.backend_names &&
+           (a.quic == b.quic || (a.quic && b.quic && *a.quic == *b.quic)) &&
            std::ranges::equal(a.seats, b.seats,
                               [](const auto& x, const auto& y) { return same(x, y); });
 }

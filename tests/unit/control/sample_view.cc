@@ -17,6 +17,7 @@ BackendView backend(std::string name, std::string state, std::uint64_t base) {
     view.name = std::move(name);
     view.address = *parse_ip("10.0.1.11");
     view.weight = 70;
+    view.quic_server_id = {0x0a, 0xb0};
     view.state = std::move(state);
     view.configured = "active";
     view.check_detail = "HTTP 200";
@@ -126,6 +127,7 @@ InstanceView sample_view() {
     web.health = "web";
     web.family = "ipv4";
     web.table_size = 65537;
+    web.quic_configs = {0, 6};
     web.traffic = traffic(4000);
     web.backends = {backend("web-1", "up", 5000), backend("web-2", "down", 6000),
                     backend("web-3", "drain", 7000), backend("web-4", "unknown", 8000),

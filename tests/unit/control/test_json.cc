@@ -93,6 +93,8 @@ TEST_CASE("json: a configuration is told in the file's words", "[control][json]"
     CHECK(told["service"][0]["forward"] == "ipip");
     CHECK(told["service"][0]["backend"][0]["state"] == "drain");
     CHECK(told["service"][0]["backend"][0]["port"].is_null());
+    CHECK(told["service"][0]["backend"][0]["quic_server_id"].is_null());
+    CHECK_FALSE(told["service"][0].contains("quic"));
     CHECK(told["api"]["http"]["listen"] == "[::1]:8404");
     CHECK(told["api"]["socket"]["mode"] == "0660");
 }
@@ -235,4 +237,30 @@ TEST_CASE("status page: names what is there and escapes it", "[control][page]") 
     CHECK(page.find("src=") == std::string::npos);
     CHECK(page.find("http://") == std::string::npos);
     CHECK(status_page(big_view(10'000)).size() < 300'000);
+}
+
+TEST_CASE("json: of QUIC configurations all is told but the key", "[control][json][quic]") {
+    Config config;
+    ServiceConfig& service = config.services.emplace_back();
+    Aes128::Key key;
+    key.fill(0x5c);
+    service.quic = {{0, 4, 8, std::nullopt}, {6, 4, 12, key}};
+    service.backends.emplace_back().quic_server_id = {0x0a, 0xb0, 0x00, 0xff};
+    const json told = config_json(config);
+    const json& configs = told["service"][0]["quic"]["configs"];
+    REQUIRE(configs.size() == 2);
+    CHECK(configs[0] ==
+          json{{"id", 0}, {"server_id_length", 4}, {"nonce_length", 8}, {"encrypted", false}});
+    CHECK(configs[1] ==
+          json{{"id", 6}, {"server_id_length", 4}, {"nonce_length", 12}, {"encrypted", true}});
+    CHECK(told["service"][0]["backend"][0]["quic_server_id"] == "0ab000ff");
+    CHECK(told.dump().find("5c5c") == std::string::npos);
+    CHECK(told.dump().find("92,92") == std::string::npos);
+
+    InstanceView view = test::sample_view();
+    view.services[0].backends[0].quic_server_id.clear();
+    const json shown = service_json(view.services[0], true);
+    CHECK(shown["quic_configs"] == json{0, 6});
+    CHECK(shown["backends"][0]["quic_server_id"].is_null());
+    CHECK(shown["backends"][1]["quic_server_id"] == "0ab0");
 }
