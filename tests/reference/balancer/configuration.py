@@ -50,6 +50,7 @@ class Backend:
     weight: int
     state: str  # active, drain, disabled
     port: int = 0
+    quic_server_id: bytes = b""
 
     @property
     def takes_flows(self):
@@ -70,7 +71,7 @@ class Service:
     forward: str
     table_size: int
     backends: dict  # by name
-    options: dict = field(default_factory=dict)  # of its mode: the tables gue, l3dsr ...
+    options: dict = field(default_factory=dict)  # the tables gue, l3dsr, quic ...
     mss_clamp: int = 0  # 0: none
     pool: list = field(default_factory=list)  # of full-nat
 
@@ -144,13 +145,14 @@ def address_range(text):
 
 def read_service(table):
     backends = {one["name"]: Backend(one["name"], packed(one["address"]), one.get("weight", 100),
-                                     one.get("state", "active"), one.get("port", 0))
+                                     one.get("state", "active"), one.get("port", 0),
+                                     bytes.fromhex(one.get("quic_server_id", "")))
                 for one in table["backend"]}
     first, last = (0, 0) if table.get("protocol") == "icmp" else port_range(table["port"])
     size = table.get("schedule", {}).get("table_size") or maglev.default_size(len(backends))
     return Service(table["name"], packed(table["vip"]), table.get("protocol", "tcp"), first, last,
                    table["forward"], size, backends,
-                   {key: table[key] for key in ("gue", "l3dsr") if key in table},
+                   {key: table[key] for key in ("gue", "l3dsr", "quic") if key in table},
                    table.get("mss_clamp", 0), address_range(table.get("nat", {}).get("source_pool")))
 
 

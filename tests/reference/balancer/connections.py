@@ -41,18 +41,23 @@ class Connections:
         self.timeouts = timeouts
         self.entries = {}
 
-    def kept(self, service, flow, flags, now):
-        """Name of the backend that the flow has, or None: pick one."""
+    def holder(self, service, flow, flags, now):
+        """The backend that the flow has, or None: pick one."""
         entry = self.entries.get(flow)
         if entry is None or entry.service != service.name:
             return None
         if now - entry.last_packet > self.timeouts[entry.state] or reopens(entry.state, flags):
             return None
         backend = service.backends.get(entry.backend)
-        if backend is None or not backend.keeps_flows:
-            return None
-        entry.state = next_state(entry.state, flags)
-        entry.last_packet = now
+        return backend if backend is not None and backend.keeps_flows else None
+
+    def kept(self, service, flow, flags, now):
+        """The same for a packet by which the flow lives on."""
+        backend = self.holder(service, flow, flags, now)
+        if backend is not None:
+            entry = self.entries[flow]
+            entry.state = next_state(entry.state, flags)
+            entry.last_packet = now
         return backend
 
     def remember(self, service, flow, protocol, backend, now):

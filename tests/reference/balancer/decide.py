@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The reference balancer itself: the order in which a packet is judged."""
 
-from . import (cut, egress, fragments, full_nat, hashing, icmp_in, icmp_out, ipv4, ipv6, link, martian, mss, replies,
-               transport)
+from . import (cut, egress, fragments, full_nat, hashing, icmp_in, icmp_out, ipv4, ipv6, link, martian, mss, quic,
+               replies, transport)
 from .bindings import Bindings
 from .connections import Connections
 from .modes import MODES
@@ -133,12 +133,25 @@ class Balancer:
             raise fault
 
     def backend_of(self, service, packet, now):
-        """The flow's own while it may keep it, else the one of its slot."""
+        """The one that its connection ID names, else the flow's own while it may keep it, else the one
+        of its slot."""
+        named = quic.server(service, packet)
+        if named is not None:
+            return self.named_backend(service, packet, named, now)
         backend = self.connections.kept(service, packet.flow, packet.tcp_flags, now)
         if backend is None:
             backend = self.picked(service, packet.flow)
             self.connections.remember(service, packet.flow, packet.protocol, backend, now)
         return backend
+
+    def named_backend(self, service, packet, named, now):
+        """A flow that another one holds stays its own, and does not live longer for it."""
+        holder = self.connections.holder(service, packet.flow, packet.tcp_flags, now)
+        if holder is None:
+            self.connections.remember(service, packet.flow, packet.protocol, named, now)
+        elif holder is named:
+            self.connections.kept(service, packet.flow, packet.tcp_flags, now)
+        return named
 
     def picked(self, service, flow):
         value = hashing.slot_hash(flow, self.configuration.seed)

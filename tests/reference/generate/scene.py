@@ -5,6 +5,7 @@ import struct
 
 from balancer.packet import SCTP, TCP, UDP
 
+from . import quic
 from .recipe import Recipe, icmp
 
 CLIENT_MAC = bytes.fromhex("0200000000c1")
@@ -55,8 +56,11 @@ class Scene:
         source = rng.choice(self.clients[len(service.vip)])
         if service.protocol == "icmp":
             return self.ping(self.frame(source, service.vip))
-        return self.sound(source, service.vip, self.protocol_of(service), self.client_port(),
-                          self.port_of(service))
+        recipe = self.sound(source, service.vip, self.protocol_of(service), self.client_port(),
+                            self.port_of(service))
+        if "quic" in service.options:
+            recipe.data = quic.payload(rng, service)
+        return recipe
 
     def client_port(self):
         return self.rng.choice((1024, 5000, 40000, 65535, self.rng.randrange(1, 65536)))
