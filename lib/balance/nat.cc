@@ -12,7 +12,7 @@ NatTables::NatTables(std::span<const Backend> backends, std::vector<IpAddress> p
     for (std::size_t i = 0; i < backends.size(); ++i) {
         const Backend& backend = backends[i];
         if (index(backend.id) >= backends_.size()) backends_.resize(index(backend.id) + 1);
-        backends_[index(backend.id)] = {backend.end, backend.pool};
+        backends_[index(backend.id)] = {backend.end, backend.pool, backend.client_address};
         if (backend.pool.count != 0) continue;  // replies go to the pool
         services_.push_back(backend.service);
         ServiceKey& key = ends[i].key;

@@ -14,6 +14,7 @@
 #include "lib/balance/routes.hh"
 #include "lib/balance/service.hh"
 #include "lib/balance/service_index.hh"
+#include "lib/wire/client_address.hh"
 #include "lib/wire/rewrite.hh"
 
 namespace weir {
@@ -41,6 +42,7 @@ public:
         ServiceKey key;             // of the service
         PacketEnd end;              // port 0: the client's destination port
         PoolRange pool{};           // full-nat: where its packets come from; nat: none
+        ClientAddress client_address = ClientAddress::none;  // full-nat: how it is told
     };
     // `pool`: in PoolOrder, each once. Cold; allocates.
     NatTables(std::span<const Backend> backends, std::vector<IpAddress> pool, Routes routes);
@@ -51,6 +53,9 @@ public:
     }
     [[nodiscard]] const PoolRange& pool_of(BackendId backend) const noexcept {
         return backends_[index(backend)].pool;
+    }
+    [[nodiscard]] ClientAddress client_address(BackendId backend) const noexcept {
+        return backends_[index(backend)].client_address;
     }
     // An address's place in the pool; nullopt: it is not of the pool. Cost: a bisection.
     [[nodiscard]] std::optional<std::uint32_t> pool_place(const IpAddress& address) const noexcept;
@@ -77,6 +82,7 @@ private:
     struct Target {
         PacketEnd end;
         PoolRange pool;
+        ClientAddress client_address = ClientAddress::none;
     };
     std::vector<Target> backends_;  // by BackendId
     std::vector<IpAddress> pool_;   // in PoolOrder

@@ -120,9 +120,45 @@ void add_way_back(const Asked& asked, BackendSetup& setup) {
 void add_pool(const Asked& asked, BackendSetup& setup) {
     if (!asked.service.source_pool) return;
     setup.notes.push_back(fmt::format(
-        "Nothing to set up: packets come from {} to {}, and answers go there, which the network "
-        "must lead to Weir.",
+        "{}ackets come from {} to {}, and answers go there, which the network must lead to Weir.",
+        asked.service.client_address == ClientAddress::none ? "Nothing to set up: p" : "P",
         to_string(asked.service.source_pool->first), to_string(asked.service.source_pool->last)));
+}
+
+// Where its server listens.
+std::string ports_of(const Asked& asked) {
+    const ServiceKey& key = asked.service.key;
+    if (asked.backend.port != 0) return std::to_string(asked.backend.port);
+    if (key.first_port == key.last_port) return std::to_string(key.first_port);
+    return fmt::format("{}-{}", key.first_port, key.last_port);
+}
+
+// What makes the backend read the client's address, and believe nobody else.
+void add_client_address(const Asked& asked, BackendSetup& setup) {
+    switch (asked.service.client_address) {
+        case ClientAddress::none:
+            return;
+        case ClientAddress::toa:
+            setup.steps.push_back(
+                {"modprobe toa",
+                 "The kernel module of DPVS or LVS: accept() and getpeername() then tell the "
+                 "client's address, which stands in TCP option 254."});
+            break;
+        case ClientAddress::proxy_v2:
+            setup.notes.push_back(fmt::format(
+                "The server must expect a PROXY header in front of every connection to port {}. "
+                "nginx: listen {} proxy_protocol; real_ip_header proxy_protocol; and "
+                "set_real_ip_from for {} to {}. HAProxy: bind :{} accept-proxy.",
+                ports_of(asked), ports_of(asked), to_string(asked.service.source_pool->first),
+                to_string(asked.service.source_pool->last), ports_of(asked)));
+            setup.notes.push_back(
+                "Probes carry no such header: let an http health check ask another port "
+                "(health.port), or take a tcp one.");
+            break;
+    }
+    setup.notes.push_back(
+        "Let TCP in from the pool alone: who reaches the backend otherwise can claim any "
+        "address.");
 }
 
 void add_room(const Asked& asked, BackendSetup& setup) {
@@ -158,7 +194,10 @@ std::optional<BackendSetup> backend_setup(const Config& config, std::string_view
     BackendSetup setup{of->name, one->name, name_of(of->forward), to_string(one->address), {}, {}};
     if (!is_nat(of->forward)) add_vip(asked, setup);
     if (of->forward == Forward::nat) add_way_back(asked, setup);
-    if (of->forward == Forward::full_nat) add_pool(asked, setup);
+    if (of->forward == Forward::full_nat) {
+        add_pool(asked, setup);
+        add_client_address(asked, setup);
+    }
     if (is_tunnel(of->forward)) {
         add_tunnel(asked, setup);
         add_room(asked, setup);

@@ -53,7 +53,8 @@ std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registr
                                 static_cast<std::uint32_t>(i),
                                 service.key,
                                 {backend.address, backend.port},
-                                range});
+                                range,
+                                service.client_address});
     }
     return std::make_shared<const NatTables>(backends, std::move(pool),
                                              routes_of(config, registry));

@@ -125,11 +125,12 @@ struct ServiceConfig {
     std::uint16_t mss_clamp = 0;  // bytes; 0: none
     GueConfig gue;
     L3dsrConfig l3dsr;
-    std::optional<SourcePool> source_pool;  // full-nat
-    std::vector<QuicLbConfig> quic;         // empty: connection IDs are not looked at
-    std::uint32_t table_size = 0;           // always set after load: a prime
-    std::string health;                     // name of a [health.X]; empty: always up
-    std::vector<BackendConfig> backends;    // file order; seats go by name
+    std::optional<SourcePool> source_pool;               // full-nat
+    ClientAddress client_address = ClientAddress::none;  // full-nat
+    std::vector<QuicLbConfig> quic;                      // empty: connection IDs are not looked at
+    std::uint32_t table_size = 0;                        // always set after load: a prime
+    std::string health;                                  // name of a [health.X]; empty: always up
+    std::vector<BackendConfig> backends;                 // file order; seats go by name
     bool operator==(const ServiceConfig&) const = default;
 };
 

@@ -240,6 +240,19 @@ void check_pools(Draft& draft) {
         fmt::format("the pools of all services have more than {} addresses", max_pool_addresses));
 }
 
+void read_client_address(TableReader& reader, ServiceConfig& service, const ServicePlaces& places) {
+    static constexpr Word<ClientAddress> ways[] = {{"none", ClientAddress::none},
+                                                   {"toa", ClientAddress::toa},
+                                                   {"proxy-v2", ClientAddress::proxy_v2}};
+    service.client_address = reader.word("client_address", ways).value_or(ClientAddress::none);
+    if (service.client_address == ClientAddress::none || !places.key_ok ||
+        service.key.protocol == ServiceProtocol::tcp)
+        return;
+    reader.wrong("client_address",
+                 "'client_address' goes with TCP connections: leave it out, or give the service "
+                 "protocol = \"tcp\" and what else it carries a service of its own");
+}
+
 }  // namespace
 
 void read_nat(TableReader& parent, ServiceConfig& service, ServicePlaces& places) {
@@ -247,7 +260,10 @@ void read_nat(TableReader& parent, ServiceConfig& service, ServicePlaces& places
     if (places.forward_ok && service.forward == Forward::full_nat) {
         places.pool_ok = parent.require("nat");
     } else if (places.forward_ok && parent.has("nat")) {
-        parent.wrong("nat", "'nat' has a meaning for forward = \"full-nat\" only");
+        parent.wrong("nat", service.forward == Forward::nat
+                                ? "'nat' has a meaning for forward = \"full-nat\" only: with "
+                                  "\"nat\" backends see the client's address"
+                                : "'nat' has a meaning for forward = \"full-nat\" only");
     }
     const std::optional<Node> table = parent.table("nat");
     if (!table) return;
@@ -264,8 +280,7 @@ void read_nat(TableReader& parent, ServiceConfig& service, ServicePlaces& places
                                      printable(*text)));
     }
     places.pool_ok = service.source_pool.has_value();
-    reader.not_built("proxy_protocol", "the backend sees an address of the pool");
-    reader.not_built("toa", "the backend sees an address of the pool");
+    read_client_address(reader, service, places);
     reader.finish();
 }
 

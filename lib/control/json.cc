@@ -112,6 +112,9 @@ json service_config_json(const ServiceConfig& service) {
     if (service.source_pool) {
         result["nat"]["source_pool"] = fmt::format("{}-{}", to_string(service.source_pool->first),
                                                    to_string(service.source_pool->last));
+        if (service.client_address != ClientAddress::none)
+            result["nat"]["client_address"] =
+                service.client_address == ClientAddress::toa ? "toa" : "proxy-v2";
     }
     return result;
 }

@@ -102,8 +102,11 @@ std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) 
     if (way == invalid_next_hop) return 0;
     const NextHop& hop = tables.next_hops[index(way)];
     const std::uint32_t mtu = tables.ports[index(hop.port)].mtu;
-    const std::uint32_t outer = outer_length(backend);
-    return mtu > outer ? mtu - outer : 0;
+    std::uint32_t more = outer_length(backend);
+    if (backend.rewrite == Rewrite::full_nat &&
+        tables.nat->client_address(backend.id) == ClientAddress::proxy_v2)
+        more += telling_length(ClientAddress::proxy_v2, tables.nat->end(backend.id).address.family);
+    return mtu > more ? mtu - more : 0;
 }
 
 Verdict forward_link(const Tables& tables, NextHopId next_hop, const PacketMeta& meta,

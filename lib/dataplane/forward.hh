@@ -39,8 +39,8 @@ template <typename Other>
                                   const PacketMeta& meta, std::uint64_t flow_hash,
                                   Packet& packet) noexcept;
 
-// Longest IP packet of a client that the way to `backend` carries, behind its tunnel's headers; 0
-// when there is no way.
+// Longest IP packet of a client that the way to `backend` carries, behind its tunnel's headers and
+// with the PROXY header that the first one of a connection gets; 0 when there is no way.
 [[nodiscard]] std::uint32_t longest_packet(const Tables& tables,
                                            const BackendEntry& backend) noexcept;
 

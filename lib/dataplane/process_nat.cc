@@ -6,6 +6,7 @@
 #include "lib/dataplane/process.hh"
 #include "lib/dataplane/rewritten_headers.hh"
 #include "lib/dataplane/syn_mss.hh"
+#include "lib/dataplane/telling.hh"
 
 namespace weir {
 namespace {
@@ -107,12 +108,16 @@ NatBinding* Pipeline::bind(const Common& common, std::size_t i, const BackendEnt
     const Tables& tables = common.tables;
     const PacketMeta meta = burst_.meta(i);
     const FlowKey client = key_of(flow_words(packet.data, meta));
-    const NatBinding* binding = bind(common, i, backend, client);
+    NatBinding* binding = bind(common, i, backend, client);
     if (binding == nullptr) return Verdict::dropped(DropReason::nat_ports_exhausted);
     const PoolEnd pooled = nat_->end_of(*binding);
     const PacketEnd source{tables.nat->pool_address(pooled.address), pooled.port};
     PacketEnd destination = tables.nat->end(backend.id);
     if (destination.port == 0) destination.port = client.destination_port;
+    if (tables.nat->client_address(backend.id) != ClientAddress::none ||
+        binding->told_by != ClientAddress::none) [[unlikely]]
+        return forward_telling(tables, backend, meta, burst_.name(i).hash(), *binding, source,
+                               destination, packet);
     const PacketHeaders headers = headers_of(tables, meta, packet);
     const Verdict verdict = forward_any(tables, backend, meta, burst_.name(i).hash(), packet);
     if (verdict.is_sent()) translate(headers, &source, &destination);
@@ -144,6 +149,8 @@ Pipeline::PoolFlow Pipeline::pool_flow(const Tables& tables, const PoolEnd& end,
     const PacketEnd from = source_of(key_of(flow_words(packet.data, meta)));
     const auto [binding, service] = pool_flow(tables, *classified.pool_end, meta.protocol, from);
     if (binding == nullptr) return Verdict::dropped(DropReason::unknown_port);
+    if (is_heard(*binding, meta.tcp_flags)) [[unlikely]]
+        hear_reply(tables, *service, meta, *binding, packet);
     const Verdict verdict = reply_to(tables, *service, binding->client, meta, packet);
     if (!verdict.is_sent())
         return refuse_reply(tables, source_of(binding->client).address, meta, packet, verdict, now);

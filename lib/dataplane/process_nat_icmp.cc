@@ -2,11 +2,14 @@
 // ICMP errors about translated flows (RFC 5508 section 4): the packet inside is told to each side
 // as that side knows it.
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 #include "lib/dataplane/embedded_flow.hh"
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/process.hh"
+#include "lib/dataplane/telling.hh"
 #include "lib/wire/icmp.hh"
 #include "lib/wire/rewrite_icmp.hh"
 
@@ -24,6 +27,14 @@ IcmpErrorParts parts_of(const Parsed& parsed, const Packet& packet) noexcept {
             .icmp = packet.data + parsed.l4_offset,
             .embedded = {embedded, transport, parsed.family, message.embedded.protocol},
             .transport_bytes = end - static_cast<std::uint32_t>(transport - packet.data)};
+}
+
+// Of a TCP segment inside: it stands in the 8 bytes that every error quotes.
+std::uint32_t sequence_in(const IcmpErrorParts& parts) noexcept {
+    be32 sequence;
+    std::memcpy(&sequence, parts.embedded.transport + offsetof(TcpHeader, sequence),
+                sizeof sequence);
+    return sequence.host();
 }
 
 }  // namespace
@@ -64,11 +75,13 @@ IcmpErrorParts parts_of(const Parsed& parsed, const Packet& packet) noexcept {
     const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, parsed);
     const PacketEnd backend = source_of(key_of(words_about(packet.data, parsed, message)));
     FlowKey key = key_of(classified.about);
+    const NatBinding* told = nullptr;
     if (classified.pool_end) {
         const PoolFlow flow =
             pool_flow(tables, *classified.pool_end, message.embedded.protocol, backend);
         if (flow.binding == nullptr) return Verdict::dropped(DropReason::unknown_port);
         key = flow.binding->client;
+        if (flow.binding->told_by != ClientAddress::none) told = flow.binding;
     }
     const PacketEnd client = source_of(key), vip = destination_of(key);
     const FlowKey outer = flow_key(packet.data, parsed);
@@ -79,6 +92,10 @@ IcmpErrorParts parts_of(const Parsed& parsed, const Packet& packet) noexcept {
         to.embedded_source = &client;
     }
     const IcmpErrorParts parts = parts_of(parsed, packet);
+    if (told != nullptr) {
+        to.mtu_less = telling_length(told->told_by, parsed.family);
+        to.sequence_more = quoted_shift(*told, sequence_in(parts));
+    }
     const Verdict verdict = send_to_client(tables, client.address, meta_of(parsed), packet);
     if (verdict.is_sent()) translate_icmp_error(parts, to);
     return verdict;

@@ -9,13 +9,16 @@
 namespace weir {
 namespace {
 
-constexpr std::uint16_t fragment_offset = 0x1fff;
+constexpr std::uint16_t fragment_offset = 0x1fff, fragment_any = 0x3fff;  // with more-fragments
+
+Parsed parsed_again(const Tables& tables, const Packet& packet) noexcept {
+    return parse({packet.data, packet.contiguous}, packet.length,
+                 {.vlan = tables.ports[index(packet.port)].vlan, .ip_checksum = NicChecksum::good});
+}
 
 // Behind extension headers, of which a fragment has one; nullptr in a later fragment.
 std::uint8_t* behind_extensions(const Tables& tables, const Packet& packet) noexcept {
-    const Parsed parsed =
-        parse({packet.data, packet.contiguous}, packet.length,
-              {.vlan = tables.ports[index(packet.port)].vlan, .ip_checksum = NicChecksum::good});
+    const Parsed parsed = parsed_again(tables, packet);
     const bool later = parsed.l4 == L4Status::fragment && parsed.fragment.offset != 0;
     return later ? nullptr : packet.data + parsed.l4_offset;
 }
@@ -37,6 +40,17 @@ PacketHeaders headers_of(const Tables& tables, const PacketMeta& meta,
         headers.transport = behind_extensions(tables, packet);
     }
     return headers;
+}
+
+bool is_fragment(const Tables& tables, const PacketHeaders& headers,
+                 const Packet& packet) noexcept {
+    if (headers.transport == nullptr) return true;
+    if (headers.family == Family::v4) {
+        const auto& header = *reinterpret_cast<const Ipv4Header*>(headers.ip);
+        return (header.fragment.host() & fragment_any) != 0;
+    }
+    return headers.transport != headers.ip + sizeof(Ipv6Header) &&
+           parsed_again(tables, packet).l4 == L4Status::fragment;
 }
 
 }  // namespace weir

@@ -14,4 +14,8 @@ namespace weir {
 [[nodiscard]] PacketHeaders headers_of(const Tables& tables, const PacketMeta& meta,
                                        const Packet& packet) noexcept;
 
+// Whether the packet is a piece of a datagram. `headers`: of this packet.
+[[nodiscard]] bool is_fragment(const Tables& tables, const PacketHeaders& headers,
+                               const Packet& packet) noexcept;
+
 }  // namespace weir

@@ -17,6 +17,7 @@
 #include "lib/flow/expiry.hh"
 #include "lib/flow/key.hh"
 #include "lib/flow/tcp_state.hh"
+#include "lib/wire/client_address.hh"
 
 namespace weir {
 
@@ -43,6 +44,12 @@ struct alignas(64) NatBinding {
     std::uint32_t backend = 0;  // that the flow's packets went to last
     Expiry expires{};
     FlowState state = FlowState::untracked;
+    // How the backend is told the client's address, as the service had it when the last SYN came;
+    // whether it is still to be told, which begins with the backend's SYN-ACK; and the sequence
+    // number of the first byte of the client's stream, as that SYN-ACK says.
+    ClientAddress told_by = ClientAddress::none;
+    bool telling = false;
+    std::uint32_t first_sequence = 0;
 
 private:
     friend class NatTable;

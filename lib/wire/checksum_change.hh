@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "lib/wire/address.hh"
 #include "lib/wire/checksum.hh"
@@ -33,6 +34,22 @@ public:
     void replace_address(std::uint8_t* at, const std::uint8_t* with, std::size_t size) noexcept {
         for (std::size_t i = 0; i < size; i += 4)
             replace<std::uint32_t>(at + i, with + i);
+    }
+    // `bytes`, an even number of them, are new at an even place.
+    void add(std::span<const std::uint8_t> bytes) noexcept {
+        for (std::size_t i = 0; i + 2 <= bytes.size(); i += 2) {
+            std::uint16_t word;
+            std::memcpy(&word, bytes.data() + i, sizeof word);
+            sum_ += word;
+        }
+    }
+    // `bytes`, any number of them, that began at an even place are gone; none is left behind them.
+    void remove_tail(std::span<const std::uint8_t> bytes) noexcept {
+        for (std::size_t i = 0; i < bytes.size(); i += 2) {
+            std::uint16_t word = 0;
+            std::memcpy(&word, bytes.data() + i, i + 2 <= bytes.size() ? 2 : 1);
+            sum_ += static_cast<std::uint16_t>(~word);
+        }
     }
     void operator+=(const ChecksumChange& other) noexcept { sum_ += other.sum_; }
 

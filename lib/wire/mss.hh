@@ -14,4 +14,9 @@ namespace weir {
 // nothing outside the header. Answers whether something was changed.
 bool clamp_mss(std::span<std::uint8_t> segment, std::uint16_t most) noexcept;
 
+// The same by `by` bytes, for a segment that will get as many more on its way. An MSS of 536 or
+// less stays, and none becomes less than that (RFC 9293 3.7.1): with some bytes more such a segment
+// still fits everywhere.
+bool reduce_mss(std::span<std::uint8_t> segment, std::uint16_t by) noexcept;
+
 }  // namespace weir

@@ -2,6 +2,7 @@
 #include "lib/wire/rewrite_icmp.hh"
 
 #include <cstddef>
+#include <cstring>
 
 #include "lib/wire/checksum_change.hh"
 #include "lib/wire/headers.hh"
@@ -50,6 +51,32 @@ void replace_transport_checksum(const IcmpErrorParts& parts, const ChecksumChang
     message.replace<std::uint16_t>(at, &checksum);
 }
 
+void replace_sequence(const PacketHeaders& embedded, std::uint32_t more,
+                      ChecksumChange& segment) noexcept {
+    std::uint8_t* const at = embedded.transport + offsetof(TcpHeader, sequence);
+    be32 sequence;
+    std::memcpy(&sequence, at, sizeof sequence);
+    sequence = be32::from_host(sequence.host() + more);
+    segment.replace<std::uint32_t>(at, &sequence);
+}
+
+// The last four bytes of the ICMP header: of IPv4 two are the MTU (RFC 1191 4), of IPv6 all (RFC
+// 4443 3.2).
+void replace_mtu(const IcmpErrorParts& parts, std::uint16_t less,
+                 ChecksumChange& message) noexcept {
+    const bool v4 = parts.embedded.family == Family::v4;
+    const bool tells = v4 ? parts.icmp[0] == 3 && parts.icmp[1] == 4 : parts.icmp[0] == 2;
+    if (!tells) return;
+    std::uint8_t* const at = parts.icmp + offsetof(IcmpHeader, rest);
+    be32 field;
+    std::memcpy(&field, at, sizeof field);
+    const std::uint32_t least = v4 ? 68 : 1280, mtu = v4 ? field.host() & 0xffff : field.host();
+    if (mtu <= least) return;
+    const std::uint32_t next = mtu - least > less ? mtu - less : least;
+    field = be32::from_host(field.host() - mtu + next);
+    message.replace<std::uint32_t>(at, &field);
+}
+
 // Answers by how much the message's sum changes.
 ChecksumChange translate_embedded(const IcmpErrorParts& parts,
                                   const IcmpErrorRewrite& to) noexcept {
@@ -64,6 +91,7 @@ ChecksumChange translate_embedded(const IcmpErrorParts& parts,
                     offsetof(UdpHeader, destination_port), addresses, ports);
     if (embedded.family == Family::v4)
         replace_checksum(embedded.ip + offsetof(Ipv4Header, checksum), addresses, message);
+    if (to.sequence_more != 0) replace_sequence(embedded, to.sequence_more, ports);
     ports += addresses;  // the pseudo header
     replace_transport_checksum(parts, ports, message);
     message += ports;
@@ -74,6 +102,7 @@ ChecksumChange translate_embedded(const IcmpErrorParts& parts,
 
 void translate_icmp_error(const IcmpErrorParts& parts, const IcmpErrorRewrite& to) noexcept {
     ChecksumChange message = translate_embedded(parts, to);
+    if (to.mtu_less != 0) replace_mtu(parts, to.mtu_less, message);
     const Family family = parts.embedded.family;
     const AddressPlaces at = places_in(family);
     ChecksumChange header;

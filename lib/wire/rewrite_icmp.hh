@@ -22,6 +22,11 @@ struct IcmpErrorParts {
 struct IcmpErrorRewrite {
     const IpAddress *source = nullptr, *destination = nullptr;  // of the message
     const PacketEnd *embedded_source = nullptr, *embedded_destination = nullptr;
+    // TCP: how much greater the sequence number inside becomes.
+    std::uint32_t sequence_more = 0;
+    // By how much the MTU of "fragmentation needed" and "packet too big" is less to the receiver,
+    // for packets grow after it sent them. None becomes less than 68, of IPv6 than 1280.
+    std::uint16_t mtu_less = 0;
 };
 
 // Counts the message's TTL or hop limit down by one, too. The checksum of the packet inside follows

@@ -13,6 +13,10 @@ Bytes word(std::uint32_t value) {
     return {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
 }
 
+Bytes long_word(std::uint32_t value) {
+    return word(value >> 16) + word(value & 0xffff);
+}
+
 void put_word(Bytes& bytes, std::size_t at, std::uint16_t value) {
     bytes.at(at) = static_cast<std::uint8_t>(value >> 8);
     bytes.at(at + 1) = static_cast<std::uint8_t>(value);
@@ -106,10 +110,13 @@ Bytes fragment_header(std::uint8_t next, std::uint16_t offset, bool more, std::u
 }
 
 Bytes operator/(const Tcp& layer, const Bytes& payload) {
-    const std::size_t options = layer.data_offset > 5 ? (layer.data_offset - 5U) * 4U : 0;
-    return word(layer.source) + word(layer.destination) + filled(8, 0x11) +
-           Bytes{static_cast<std::uint8_t>(layer.data_offset << 4), layer.flags} + word(0x2000) +
-           word(layer.checksum) + word(0) + filled(options, 1) + payload;
+    const std::size_t given = layer.options.size();
+    const std::size_t words = layer.data_offset != 5 ? layer.data_offset : 5 + given / 4;
+    const std::size_t more = words > 5 ? (words - 5) * 4 - given : 0;
+    return word(layer.source) + word(layer.destination) + long_word(layer.sequence) +
+           long_word(layer.acknowledgment) +
+           Bytes{static_cast<std::uint8_t>(words << 4), layer.flags} + word(0x2000) +
+           word(layer.checksum) + word(layer.urgent) + layer.options + filled(more, 1) + payload;
 }
 
 Bytes operator/(const Udp& layer, const Bytes& payload) {

@@ -58,8 +58,11 @@ Bytes fragment_header(std::uint8_t next, std::uint16_t offset, bool more, std::u
 struct Tcp {
     std::uint16_t source = 40000, destination = 80;
     std::uint8_t flags = 0x10;
-    std::uint8_t data_offset = 5;     // words
+    std::uint8_t data_offset = 5;     // words; those that `options` leave are no-operations
     std::uint16_t checksum = 0xbeef;  // never verified when forwarding
+    std::uint32_t sequence = 0x11111111, acknowledgment = 0x11111111;
+    std::uint16_t urgent = 0;
+    Bytes options;  // a multiple of 4 bytes, counted in data_offset where that is 5
 };
 Bytes operator/(const Tcp& layer, const Bytes& payload);
 

@@ -33,13 +33,19 @@ Bytes without_entropy(const Expect& expect, Bytes sent) {
     return sent;
 }
 
+// What stands behind the IP header, or behind the destination options that follow IPv6's.
+std::uint8_t protocol_of(const Bytes& frame) {
+    if (frame.at(14) >> 4 == 4) return frame.at(23);
+    return frame.at(20) == 60 ? frame.at(54) : frame.at(20);
+}
+
 // The TCP or UDP segment behind `at` sums up to all ones with its pseudo header.
 bool sum_fits(const Bytes& frame, std::size_t at) {
     const bool v4 = frame.at(14) >> 4 == 4;
     const std::ptrdiff_t addresses = v4 ? 14 + 12 : 14 + 8, size = v4 ? 8 : 32;
     const std::size_t length = frame.size() - at;
     const Bytes pseudo = Bytes(frame.begin() + addresses, frame.begin() + addresses + size) +
-                         Bytes{0, frame.at(v4 ? 23 : 20), static_cast<std::uint8_t>(length >> 8),
+                         Bytes{0, protocol_of(frame), static_cast<std::uint8_t>(length >> 8),
                                static_cast<std::uint8_t>(length)};
     return internet_checksum(
                pseudo + Bytes(frame.begin() + static_cast<std::ptrdiff_t>(at), frame.end())) == 0;
@@ -49,7 +55,7 @@ bool sum_fits(const Bytes& frame, std::size_t at) {
 Bytes without_pool_port(const Expect& expect, Bytes sent) {
     const std::size_t at = expect.pool_port_at;
     if (at == 0 || sent.size() != expect.frame.size()) return sent;
-    const bool udp = sent.at(sent.at(14) >> 4 == 4 ? 23 : 20) == 17;
+    const bool udp = protocol_of(sent) == 17;
     const std::size_t sum = at + (udp ? 6 : 16);
     const bool none = udp && sent[sum] == 0 && sent[sum + 1] == 0;
     if (sent[at] < 4 || (!none && !sum_fits(sent, at))) return sent;
@@ -115,10 +121,12 @@ std::string difference(const Expect& expect, const Bytes& sent) {
 Cases all_cases() {
     Cases all;
     for (const auto& part :
-         {ethernet_cases(), ipv4_cases(),     ipv6_cases(),  transport_cases(),    service_cases(),
-          forward_cases(),  kernel_cases(),   icmp_cases(),  answer_cases(),       mss_cases(),
-          fragment_cases(), tunnel_cases(),   l3dsr_cases(), nat_cases(),          nat_odd_cases(),
-          pieces_cases(),   protocol_cases(), echo_cases(),  all_protocol_cases(), quic_cases()})
+         {ethernet_cases(), ipv4_cases(),    ipv6_cases(),         transport_cases(),
+          service_cases(),  forward_cases(), kernel_cases(),       icmp_cases(),
+          answer_cases(),   mss_cases(),     fragment_cases(),     tunnel_cases(),
+          l3dsr_cases(),    nat_cases(),     nat_odd_cases(),      pieces_cases(),
+          protocol_cases(), echo_cases(),    all_protocol_cases(), client_address_cases(),
+          quic_cases()})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }

@@ -96,6 +96,7 @@ Cases protocol_cases();
 Cases echo_cases();
 Cases all_protocol_cases();
 Cases quic_cases();
+Cases client_address_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

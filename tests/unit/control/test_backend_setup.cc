@@ -169,4 +169,30 @@ TEST_CASE("backend setup: nat through a gateway, and full-nat, are the network's
     CHECK(pooled.notes[0].find("10.0.0.32 to 10.0.0.39") != std::string::npos);
 }
 
+TEST_CASE("backend setup: what reads the client's address", "[control]") {
+    Config config = config_of(Forward::full_nat, vip4, at4);
+    config.services[0].source_pool = {*parse_ip("10.0.0.32"), *parse_ip("10.0.0.39")};
+    config.services[0].client_address = ClientAddress::toa;
+    const BackendSetup setup = setup_of(config);
+    REQUIRE(setup.steps.size() == 1);
+    CHECK(setup.steps[0].command == "modprobe toa");
+    REQUIRE(setup.notes.size() == 2);
+    CHECK(setup.notes[0] ==
+          "Packets come from 10.0.0.32 to 10.0.0.39, and answers go there, which the network must "
+          "lead to Weir.");
+    CHECK(setup.notes[1].find("from the pool alone") != std::string::npos);
+
+    config.services[0].client_address = ClientAddress::proxy_v2;
+    config.services[0].backends[0].port = 8080;
+    const BackendSetup proxied = setup_of(config);
+    CHECK(proxied.steps.empty());
+    REQUIRE(proxied.notes.size() == 4);
+    CHECK(proxied.notes[1] ==
+          "The server must expect a PROXY header in front of every connection to port 8080. nginx: "
+          "listen 8080 proxy_protocol; real_ip_header proxy_protocol; and set_real_ip_from for "
+          "10.0.0.32 to 10.0.0.39. HAProxy: bind :8080 accept-proxy.");
+    CHECK(proxied.notes[2].find("health.port") != std::string::npos);
+    CHECK(proxied.notes[3].find("from the pool alone") != std::string::npos);
+}
+
 }  // namespace weir

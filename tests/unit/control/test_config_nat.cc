@@ -144,9 +144,6 @@ TEST_CASE("config: wrong pools of full-nat", "[config][nat]") {
                  "built yet"});
     CHECK(error(pool("10.0.0.0-10.0.1.0")) ==
           Errors{"53:23: 'source_pool' has more than 256 addresses"});
-    CHECK(error("nat = { source_pool = \"198.51.100.32\", proxy_protocol = true }") ==
-          Errors{"53:57: 'proxy_protocol' in 'nat' of [[service]] is not built yet; the backend "
-                 "sees an address of the pool"});
     const auto holds = [](std::string_view address, std::string_view use) {
         return Errors{
             fmt::format("53:23: 'source_pool' holds {}, which is {}: replies to it would "
@@ -166,7 +163,40 @@ TEST_CASE("config: wrong pools of full-nat", "[config][nat]") {
 TEST_CASE("config: a pool without full-nat is a mistake", "[config][nat]") {
     CHECK(errors_of(
               file(with(full("203.0.113.1", pool("198.51.100.32"), at_81), "full-nat", "nat"))) ==
-          Errors{"53:7: 'nat' has a meaning for forward = \"full-nat\" only"});
+          Errors{"53:7: 'nat' has a meaning for forward = \"full-nat\" only: with \"nat\" backends "
+                 "see the client's address"});
+    CHECK(
+        errors_of(file(with(full("203.0.113.1", pool("198.51.100.32"), at_81), "full-nat", "ipip")))
+            .front() == "53:7: 'nat' has a meaning for forward = \"full-nat\" only");
+}
+
+TEST_CASE("config: full-nat tells the backend the client's address", "[config][nat]") {
+    const auto told_by = [](std::string_view way) {
+        return full("203.0.113.1",
+                    fmt::format("nat = {{ source_pool = \"198.51.100.32\"{} }}", way), at_81);
+    };
+    const auto how = [&](std::string_view way) {
+        const ConfigResult result = parse_config(file(told_by(way)), "weir.toml");
+        REQUIRE(result.errors.empty());
+        return result.config->services.back().client_address;
+    };
+    CHECK(how("") == ClientAddress::none);
+    CHECK(how(", client_address = \"none\"") == ClientAddress::none);
+    CHECK(how(", client_address = \"toa\"") == ClientAddress::toa);
+    CHECK(how(", client_address = \"proxy-v2\"") == ClientAddress::proxy_v2);
+    CHECK(errors_of(file(told_by(", client_address = \"toe\""))) ==
+          Errors{
+              "53:57: 'client_address' must be \"none\", \"toa\" or \"proxy-v2\", not \"toe\" (did "
+              "you mean \"toa\"?)"});
+    for (const char* protocol : {"udp", "any"}) {
+        CHECK(errors_of(file(with(told_by(", client_address = \"toa\""), "port = 80\n",
+                                  fmt::format("port = 80\nprotocol = \"{}\"\n", protocol)))) ==
+              Errors{"54:57: 'client_address' goes with TCP connections: leave it out, or give the "
+                     "service protocol = \"tcp\" and what else it carries a service of its own"});
+        CHECK(errors_of(file(with(told_by(", client_address = \"none\""), "port = 80\n",
+                                  fmt::format("port = 80\nprotocol = \"{}\"\n", protocol))))
+                  .empty());
+    }
 }
 
 TEST_CASE("config: replies need a gateway whose MAC is known or can be learnt", "[config][nat]") {

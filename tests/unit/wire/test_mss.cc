@@ -102,3 +102,27 @@ TEST_CASE("mss: whatever the bytes are, only the header is written and the sum s
     }
     CHECK(changes > 1000);
 }
+
+TEST_CASE("mss: reduced by what segments will grow, not below what fits everywhere",
+          "[wire][mss]") {
+    const auto reduced = [](Bytes bytes, std::uint16_t by) {
+        const Bytes before = bytes;
+        const bool changed = reduce_mss(bytes, by);
+        CHECK(changed == (bytes != before));
+        return bytes;
+    };
+    const auto with = [](unsigned mss) {
+        return segment(
+            {1, 2, 4, static_cast<std::uint8_t>(mss >> 8), static_cast<std::uint8_t>(mss)});
+    };
+    CHECK(reduced(with(1460), 8) == with(1452));
+    CHECK(reduced(with(1440), 52) == with(1388));
+    CHECK(reduced(with(0xffff), 28) == with(0xffff - 28));
+    CHECK(reduced(with(589), 52) == with(537));
+    CHECK(reduced(with(588), 52) == with(536));
+    CHECK(reduced(with(540), 8) == with(536));
+    CHECK(reduced(with(536), 8) == with(536));
+    CHECK(reduced(with(0), 8) == with(0));
+    const Bytes no_syn = segment({2, 4, 0x05, 0xb4}, tcp_ack);
+    CHECK(reduced(no_syn, 8) == no_syn);
+}
