@@ -78,7 +78,7 @@ rise = 0                                    # 14 rise
 [[service]]
 name = "web"
 vip = "203.0.113"                           # 15 203.0.113
-protocol = "sctp"                           # 16 sctp
+protocol = "dccp"                           # 16 dccp
 port = 70000                                # 17 'port'
 forward = "teleport"                        # 18 teleport
 schedule = { table_size = 1000 }            # 19 prime
