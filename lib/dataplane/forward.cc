@@ -110,9 +110,10 @@ std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) 
 }
 
 Verdict forward_link(const Tables& tables, NextHopId next_hop, const PacketMeta& meta,
-                     Packet& packet) noexcept {
+                     Packet& packet, std::uint16_t mss_clamp) noexcept {
     BackendEntry way;
     way.next_hop = next_hop;
+    way.mss_clamp = mss_clamp;
     return forward_any(tables, way, meta, 0, packet);
 }
 

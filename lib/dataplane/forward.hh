@@ -44,9 +44,10 @@ template <typename Other>
 [[nodiscard]] std::uint32_t longest_packet(const Tables& tables,
                                            const BackendEntry& backend) noexcept;
 
-// As for a dsr-l2 backend behind this next hop, which is one of the tables'.
+// As for a dsr-l2 backend behind this next hop, which is one of the tables'. `mss_clamp`: of its
+// service; 0: none.
 [[nodiscard]] Verdict forward_link(const Tables& tables, NextHopId next_hop, const PacketMeta& meta,
-                                   Packet& packet) noexcept;
+                                   Packet& packet, std::uint16_t mss_clamp = 0) noexcept;
 
 namespace plain {
 

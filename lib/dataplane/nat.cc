@@ -42,11 +42,11 @@ std::optional<PoolEnd> find_pool_end(const Tables& tables, const FlowWords& word
 }
 
 Verdict send_to_client(const Tables& tables, const IpAddress& client, const PacketMeta& meta,
-                       Packet& packet) noexcept {
+                       Packet& packet, std::uint16_t mss_clamp) noexcept {
     const Route route = tables.nat->routes().find(client);
     if (!route.exists) return Verdict::dropped(DropReason::no_route);
     if (route.next_hop == invalid_next_hop) return Verdict::dropped(DropReason::no_neighbor);
-    return forward_link(tables, route.next_hop, meta, packet);
+    return forward_link(tables, route.next_hop, meta, packet, mss_clamp);
 }
 
 std::uint32_t mtu_to_client(const Tables& tables, const IpAddress& client) noexcept {

@@ -53,9 +53,10 @@ struct NatReply {
                                                    const FlowWords& words) noexcept;
 
 // A packet of a backend, still as it came, gets the link header of the way to the client at this
-// address.
+// address. `mss_clamp`: of its service, for SYNs; 0: none.
 [[nodiscard]] Verdict send_to_client(const Tables& tables, const IpAddress& client,
-                                     const PacketMeta& meta, Packet& packet) noexcept;
+                                     const PacketMeta& meta, Packet& packet,
+                                     std::uint16_t mss_clamp = 0) noexcept;
 
 // Of the port towards the client at this address; 0: there is no way.
 [[nodiscard]] std::uint32_t mtu_to_client(const Tables& tables, const IpAddress& client) noexcept;

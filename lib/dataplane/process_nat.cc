@@ -5,7 +5,6 @@
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/process.hh"
 #include "lib/dataplane/rewritten_headers.hh"
-#include "lib/dataplane/syn_mss.hh"
 #include "lib/dataplane/telling.hh"
 
 namespace weir {
@@ -20,10 +19,8 @@ bool is_end(const PacketEnd& end, const PacketEnd& from, std::uint16_t service_p
 Verdict reply_to(const Tables& tables, const ServiceTable& service, const FlowKey& client,
                  const PacketMeta& meta, Packet& packet) noexcept {
     const PacketEnd vip = destination_of(client), to = source_of(client);
-    if ((meta.tcp_flags & tcp_syn) != 0 && service.mss_clamp() != 0)
-        clamp_syn(tables, service.mss_clamp(), packet);
     const PacketHeaders headers = headers_of(tables, meta, packet);
-    const Verdict verdict = send_to_client(tables, to.address, meta, packet);
+    const Verdict verdict = send_to_client(tables, to.address, meta, packet, service.mss_clamp());
     if (verdict.is_sent()) translate(headers, &vip, &to);
     return verdict;
 }
