@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::uint8_t ttl = 64;
 constexpr std::uint8_t internetwork_control = 0xc0;  // RFC 1812 4.3.2.5: precedence 6
-constexpr std::uint16_t dont_fragment = 0x4000;
 constexpr std::uint32_t longest_v4 = 576, longest_v6 = longest_verified_icmp;
 constexpr std::uint32_t least_mtu_v4 = 68, least_mtu_v6 = 1280;
 
@@ -34,7 +33,7 @@ bool can_shrink(std::span<const std::uint8_t> ip, const Refusal& refusal) noexce
     if (refusal.type != IcmpErrorType::too_big) return true;
     if (refusal.family == Family::v6) return refusal.ip_length > least_mtu_v6;
     const auto& header = *reinterpret_cast<const Ipv4Header*>(ip.data());
-    return (header.fragment.host() & dont_fragment) != 0 && refusal.mtu >= least_mtu_v4;
+    return (header.fragment.host() & ipv4_dont_fragment) != 0 && refusal.mtu >= least_mtu_v4;
 }
 
 void write_ipv4(std::uint8_t* out, const Ipv4Header& about, std::size_t total) noexcept {
@@ -43,7 +42,7 @@ void write_ipv4(std::uint8_t* out, const Ipv4Header& about, std::size_t total) n
           .tos = internetwork_control,
           .total_length = be16::from_host(static_cast<std::uint16_t>(total)),
           .id = {},
-          .fragment = be16::from_host(dont_fragment),  // RFC 6864: the id may then be 0
+          .fragment = be16::from_host(ipv4_dont_fragment),  // RFC 6864: the id may then be 0
           .ttl = ttl,
           .protocol = proto_icmp,
           .checksum = {},

@@ -43,10 +43,9 @@ Family write_tunnel(std::uint8_t* out, const BackendEntry& backend, const Packet
 // cuts IPv6, and what any IPv6 link must carry fits: the configuration sees to that.
 bool may_cut(const BackendEntry& backend, std::uint32_t mtu, const PacketMeta& meta,
              const Packet& packet) noexcept {
-    constexpr std::uint16_t dont_fragment = 0x4000;
     if (meta.family == Family::v6) return false;
     const auto& ip = *reinterpret_cast<const Ipv4Header*>(packet.data + meta.l3_offset);
-    if ((ip.fragment.host() & dont_fragment) != 0) return false;
+    if ((ip.fragment.host() & ipv4_dont_fragment) != 0) return false;
     const std::uint32_t outer = outer_length(backend), total = meta.ip_length + outer;
     if (total > 0xffff) return false;
     // Of what is cut, and of each of its pieces.

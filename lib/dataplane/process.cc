@@ -395,7 +395,7 @@ bool Pipeline::is_held_by_other(const Common& common, std::size_t i,
     return {index(backend.id), first, common.deadlines.first(first)};
 }
 
-// Whether this packet begins a flow without sloppy_tcp.
+// Of TCP a SYN alone.
 bool Pipeline::may_begin(std::size_t i) const noexcept {
     constexpr std::uint8_t all = tcp_syn | tcp_ack | tcp_rst | tcp_fin;
     return burst_.protocols[i] != proto_tcp || (burst_.tcp_flags[i] & all) == tcp_syn;

@@ -217,6 +217,7 @@ private:
     // What the service's table says; nullptr: it has no live backend.
     const BackendEntry* by_slot(const Tables& tables, std::size_t i,
                                 const Packet& packet) const noexcept;
+    // Without sloppy_tcp: whether the packet begins a flow.
     bool may_begin(std::size_t i) const noexcept;
     // What the entry of a flow says when it gets a backend.
     FlowValue first_value(const Common& common, std::size_t i,

@@ -9,8 +9,6 @@
 namespace weir {
 namespace {
 
-constexpr std::uint16_t fragment_offset = 0x1fff, fragment_any = 0x3fff;  // with more-fragments
-
 Parsed parsed_again(const Tables& tables, const Packet& packet) noexcept {
     return parse({packet.data, packet.contiguous}, packet.length,
                  {.vlan = tables.ports[index(packet.port)].vlan, .ip_checksum = NicChecksum::good});
@@ -32,7 +30,7 @@ PacketHeaders headers_of(const Tables& tables, const PacketMeta& meta,
         .ip = ip, .transport = {}, .family = meta.family, .protocol = meta.protocol};
     if (meta.family == Family::v4) {
         const auto& header = *reinterpret_cast<const Ipv4Header*>(ip);
-        if ((header.fragment.host() & fragment_offset) == 0)
+        if ((header.fragment.host() & ipv4_offset_mask) == 0)
             headers.transport = ip + (header.version_ihl & 0x0f) * std::size_t{4};
     } else if (ip[offsetof(Ipv6Header, next_header)] == meta.protocol) {
         headers.transport = ip + sizeof(Ipv6Header);
@@ -47,7 +45,7 @@ bool is_fragment(const Tables& tables, const PacketHeaders& headers,
     if (headers.transport == nullptr) return true;
     if (headers.family == Family::v4) {
         const auto& header = *reinterpret_cast<const Ipv4Header*>(headers.ip);
-        return (header.fragment.host() & fragment_any) != 0;
+        return (header.fragment.host() & ipv4_fragment_mask) != 0;
     }
     return headers.transport != headers.ip + sizeof(Ipv6Header) &&
            parsed_again(tables, packet).l4 == L4Status::fragment;

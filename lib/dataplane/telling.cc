@@ -136,11 +136,15 @@ Verdict forward_with_option(Request& request) noexcept {
     return verdict;
 }
 
-void set_sequence(const PacketHeaders& headers, std::uint32_t sequence) noexcept {
-    const be32 value = be32::from_host(sequence);
+// Sequence or acknowledgment: that of TCP's fields which lies at `at`.
+void set_number(const PacketHeaders& headers, std::size_t at, std::uint32_t number) noexcept {
+    const be32 value = be32::from_host(number);
     ChecksumChange change;
-    change.replace<std::uint32_t>(headers.transport + offsetof(TcpHeader, sequence), &value);
+    change.replace<std::uint32_t>(headers.transport + at, &value);
     change.apply_to_transport(headers);
+}
+void set_sequence(const PacketHeaders& headers, std::uint32_t sequence) noexcept {
+    set_number(headers, offsetof(TcpHeader, sequence), sequence);
 }
 
 // The SYN, without data: a server that takes data from a SYN (RFC 7413) would take it for the
@@ -222,10 +226,7 @@ Verdict forward_proxied(Request& request) noexcept {
 }
 
 void raise_acknowledgment(const PacketHeaders& headers, std::uint32_t to) noexcept {
-    const be32 value = be32::from_host(to);
-    ChecksumChange change;
-    change.replace<std::uint32_t>(headers.transport + offsetof(TcpHeader, acknowledgment), &value);
-    change.apply_to_transport(headers);
+    set_number(headers, offsetof(TcpHeader, acknowledgment), to);
 }
 
 void hear_syn_ack(const ServiceTable& service, const PacketHeaders& headers,

@@ -38,8 +38,8 @@ namespace weir {
 }
 
 // A reply of the backend, as it came: begins and ends the telling, and acknowledges in the client's
-// numbers. The MSS of a SYN-ACK is lowered
-// by what segments that tell the address grow, so that a full one still fits.
+// numbers. The MSS of a SYN-ACK is lowered by what segments that tell the address grow, so that a
+// full one still fits.
 void hear_reply(const Tables& tables, const ServiceTable& service, const PacketMeta& meta,
                 NatBinding& binding, Packet& packet) noexcept;
 

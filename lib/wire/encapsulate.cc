@@ -13,7 +13,6 @@ namespace weir {
 namespace {
 
 constexpr std::uint8_t outer_ttl = 64;
-constexpr std::uint16_t dont_fragment_bit = 0x4000;
 
 be32 load32(const std::uint8_t* at) noexcept {
     be32 value;
@@ -40,7 +39,7 @@ OuterTemplate make_outer_template(const IpPrefix& source, const IpAddress& backe
     if (backend.family == Family::v4) {
         Ipv4Header ip{};
         ip.version_ihl = 0x45;
-        ip.fragment = be16::from_host(dont_fragment_bit);
+        ip.fragment = be16::from_host(ipv4_dont_fragment);
         ip.ttl = outer_ttl;
         ip.protocol = protocol;
         std::copy_n(source.address.bytes.begin(), 4, ip.source.begin());

@@ -11,6 +11,9 @@ namespace weir {
 inline constexpr std::uint8_t ext_hop_by_hop = 0, ext_routing = 43, ext_fragment = 44,
                               ext_auth = 51, ext_destination = 60, ext_mobility = 135,
                               ext_hip = 139, ext_shim6 = 140;
+// The field of RFC 8200 4.5 that says where a fragment lies; the last is what any has some bit of.
+inline constexpr std::uint16_t ipv6_more_fragments = 1, ipv6_offset_mask = 0xfff8,
+                               ipv6_fragment_mask = 0xfff9;
 // What is walked at most, in one packet; more is refused.
 inline constexpr unsigned max_ext_headers = 8, max_ext_bytes = 256;
 

@@ -10,9 +10,6 @@
 namespace weir {
 namespace {
 
-constexpr std::uint16_t more_fragments = 0x2000, offset_bits = 0x1fff;  // RFC 791 3.1
-constexpr std::uint16_t more_fragments_v6 = 1;
-
 // RFC 791 3.1: options with the copied flag go into every fragment. Answers how many bytes of them
 // there are, padded. What cannot be read ends the list.
 std::size_t write_copied_options(std::span<const std::uint8_t> options,
@@ -49,7 +46,7 @@ Fragmentation::Fragmentation(std::span<const std::uint8_t> headers, std::uint32_
         own = header_ = (ip.version_ihl & 15u) * 4;
         payload_ = ip.total_length.host() - header_;
         const std::uint16_t old = ip.id.host();
-        const bool is_fragment = (ip.fragment.host() & (more_fragments | offset_bits)) != 0;
+        const bool is_fragment = (ip.fragment.host() & ipv4_fragment_mask) != 0;
         if (old != 0 || is_fragment) id_ = old;
     } else {
         header_ = sizeof(Ipv6Header);
@@ -84,12 +81,13 @@ std::size_t Fragmentation::write_ipv4(std::uint32_t i, std::uint8_t* out) const 
         length += write_copied_options(options, out + length);
     }
     const std::uint16_t old = ip.fragment.host();
-    const bool more = i + 1 < count_ || (old & more_fragments) != 0;
-    const auto offset = static_cast<std::uint16_t>((old & offset_bits) + units(i));
+    const bool more = i + 1 < count_ || (old & ipv4_more_fragments) != 0;
+    const auto offset = static_cast<std::uint16_t>((old & ipv4_offset_mask) + units(i));
     ip.version_ihl = static_cast<std::uint8_t>(0x40 | length / 4);
     ip.total_length = be16::from_host(static_cast<std::uint16_t>(length + part(i).length));
     ip.id = be16::from_host(static_cast<std::uint16_t>(id_));
-    ip.fragment = be16::from_host(static_cast<std::uint16_t>(offset | (more ? more_fragments : 0)));
+    ip.fragment =
+        be16::from_host(static_cast<std::uint16_t>(offset | (more ? ipv4_more_fragments : 0)));
     ip.checksum = {};
     ip.checksum = be16::from_host(checksum_finish(checksum_sum({out, length})));
     return length;
@@ -100,7 +98,7 @@ std::size_t Fragmentation::write_ipv6(std::uint32_t i, std::uint8_t* out) const 
     auto& fragment = *reinterpret_cast<Ipv6FragmentHeader*>(out + sizeof ip);
     std::memcpy(out, frame_ + l3_offset_, sizeof ip);
     const auto offset = static_cast<std::uint16_t>(units(i) << 3);
-    const std::uint16_t more = i + 1 < count_ ? more_fragments_v6 : std::uint16_t{0};
+    const std::uint16_t more = i + 1 < count_ ? ipv6_more_fragments : std::uint16_t{0};
     fragment = {.next_header = ip.next_header,
                 .reserved = 0,
                 .offset = be16::from_host(static_cast<std::uint16_t>(offset | more)),

@@ -40,6 +40,10 @@ struct Ipv4Header {
 };
 static_assert(sizeof(Ipv4Header) == 20 && offsetof(Ipv4Header, source) == 12);
 
+// Its field `fragment`; the last is what any fragment has some bit of.
+inline constexpr std::uint16_t ipv4_dont_fragment = 0x4000, ipv4_more_fragments = 0x2000,
+                               ipv4_offset_mask = 0x1fff, ipv4_fragment_mask = 0x3fff;
+
 // RFC 8200 section 3
 struct Ipv6Header {
     be32 version_class_label;

@@ -15,7 +15,6 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::size_t least_embedded = 8;  // RFC 792: "64 bits of Original Data Datagram"
-constexpr std::uint16_t ipv4_offset_mask = 0x1fff, ipv6_offset_mask = 0xfff8;
 constexpr std::uint8_t icmp_unreachable = 3, code_fragmentation_needed = 4, icmp6_too_big = 2;
 constexpr std::uint32_t least_mtu_v4 = 68, least_mtu_v6 = 1280;
 

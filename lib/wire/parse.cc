@@ -17,13 +17,7 @@ using Bytes = std::span<const std::uint8_t>;
 constexpr std::uint16_t ether_type_old_qinq = 0x9100;  // of switches older than IEEE 802.1ad
 constexpr std::uint16_t vlan_id_mask = 0x0fff;
 
-constexpr std::uint16_t ipv4_dont_fragment = 0x4000;
-constexpr std::uint16_t ipv4_fragment_mask = 0x3fff;  // more-fragments and the offset
-constexpr std::uint16_t ipv4_more_fragments = 0x2000, ipv4_offset_mask = 0x1fff;
 constexpr std::uint8_t option_end = 0, option_nop = 1, option_lsrr = 131, option_ssrr = 137;
-
-constexpr std::uint16_t ipv6_fragment_mask = 0xfff9;  // the offset and more-fragments
-constexpr std::uint16_t ipv6_more_fragments = 1, ipv6_offset_mask = 0xfff8;
 
 // A header that lies at `at`; the caller has checked that it lies in the frame.
 template <typename Header>
