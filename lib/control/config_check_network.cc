@@ -165,12 +165,21 @@ void check_backend_address(const ServiceConfig& service, const ServicePlaces& se
                         "{} VIP: use forward = \"ipip\" or an {} address",
                         backend.name, name_of(address.family), name_of(service.forward),
                         name_of(service.key.vip.family), name_of(service.key.vip.family)));
-    } else if (is_nat(service.forward) && service_places.vip_ok &&
+    } else if (service.forward == Forward::nat && service_places.vip_ok &&
                address.family != service.key.vip.family) {
         bad(fmt::format(
-            "backend '{}' has an {} address, and nat between families is not built yet: use "
-            "forward = \"ipip\" or an {} address",
-            backend.name, name_of(address.family), name_of(service.key.vip.family)));
+            "backend '{}' has an {} address, but nat cannot change the family of the {} VIP: use "
+            "forward = \"full-nat\" with a source_pool of {}, or an {} address",
+            backend.name, name_of(address.family), name_of(service.key.vip.family),
+            name_of(address.family), name_of(service.key.vip.family)));
+    } else if (service.forward == Forward::full_nat && service.source_pool &&
+               address.family != service.source_pool->first.family) {
+        const Family pool = service.source_pool->first.family;
+        bad(fmt::format(
+            "backend '{}' has an {} address, but its packets come from an {} source_pool: give it "
+            "an {} address or the service a source_pool of {}",
+            backend.name, name_of(address.family), name_of(pool), name_of(pool),
+            name_of(address.family)));
     }
 }
 

@@ -198,12 +198,6 @@ void check_pool(const Draft& draft, std::size_t i, Problems& problems) {
     const ServicePlaces& places = draft.services[i];
     if (!service.source_pool || !places.pool_ok) return;
     const SourcePool& pool = *service.source_pool;
-    if (places.vip_ok && pool.first.family != service.key.vip.family) {
-        problems.add(places.pool,
-                     "'source_pool' must be of the VIP's family: nat between families is not "
-                     "built yet");
-        return;
-    }
     const std::vector<IpAddress> addresses = addresses_of(pool);
     if (addresses.size() > max_pool_addresses) {
         problems.add(places.pool,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/forward.hh"
 
+#include "lib/dataplane/family_change.hh"
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/rewritten_headers.hh"
 #include "lib/dataplane/syn_mss.hh"
+#include "lib/wire/extension.hh"
 #include "lib/wire/fragmentation.hh"
 #include "lib/wire/redirect.hh"
 #include "lib/wire/shim.hh"
@@ -38,12 +40,22 @@ Family write_tunnel(std::uint8_t* out, const BackendEntry& backend, const Packet
     return backend.outer.length == sizeof(Ipv4Header) ? Family::v4 : Family::v6;
 }
 
+// An IPv4 packet that became one of IPv6, behind whose header a fragment header stands or comes.
+bool may_cut_v6(std::uint32_t mtu, const PacketMeta& meta, const Packet& packet) noexcept {
+    if (!meta.may_cut_v6) return false;
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(packet.data + meta.l3_offset);
+    constexpr std::uint32_t of_each = sizeof(Ipv6Header) + sizeof(Ipv6FragmentHeader);
+    const std::uint32_t header =
+        ip.next_header == ext_fragment ? of_each : std::uint32_t{sizeof(Ipv6Header)};
+    return fragment_count(meta.ip_length - header, of_each, mtu) != 0;
+}
+
 // Whether a packet that does not fit may be cut: an IPv4 packet whose sender allows it by DF, or
 // the outer packet of a tunnel that it goes in (RFC 2003 3.1, RFC 2473 7.2). Nobody but the sender
 // cuts IPv6, and what any IPv6 link must carry fits: the configuration sees to that.
 bool may_cut(const BackendEntry& backend, std::uint32_t mtu, const PacketMeta& meta,
              const Packet& packet) noexcept {
-    if (meta.family == Family::v6) return false;
+    if (meta.family == Family::v6) return may_cut_v6(mtu, meta, packet);
     const auto& ip = *reinterpret_cast<const Ipv4Header*>(packet.data + meta.l3_offset);
     if ((ip.fragment.host() & ipv4_dont_fragment) != 0) return false;
     const std::uint32_t outer = outer_length(backend), total = meta.ip_length + outer;
@@ -96,15 +108,14 @@ Verdict forward_any(const Tables& tables, const BackendEntry& backend, const Pac
     return whole ? Verdict::sent(hop.port) : Verdict::sent_in_pieces(hop.port);
 }
 
-std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend) noexcept {
-    const NextHopId way = backend.way();
-    if (way == invalid_next_hop) return 0;
-    const NextHop& hop = tables.next_hops[index(way)];
-    const std::uint32_t mtu = tables.ports[index(hop.port)].mtu;
-    std::uint32_t more = outer_length(backend);
-    if (backend.rewrite == Rewrite::full_nat &&
-        tables.nat->client_address(backend.id) == ClientAddress::proxy_v2)
-        more += telling_length(ClientAddress::proxy_v2, tables.nat->end(backend.id).address.family);
+std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend,
+                             Family client) noexcept {
+    std::uint32_t mtu = mtu_behind(tables, backend.way()), more = outer_length(backend);
+    if (backend.rewrite == Rewrite::full_nat) {
+        mtu = mtu_in(client, tables.nat->end(backend.id).address.family, mtu);
+        if (tables.nat->client_address(backend.id) == ClientAddress::proxy_v2)
+            more += telling_length(ClientAddress::proxy_v2, client);
+    }
     return mtu > more ? mtu - more : 0;
 }
 

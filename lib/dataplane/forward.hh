@@ -39,10 +39,11 @@ template <typename Other>
                                   const PacketMeta& meta, std::uint64_t flow_hash,
                                   Packet& packet) noexcept;
 
-// Longest IP packet of a client that the way to `backend` carries, behind its tunnel's headers and
-// with the PROXY header that the first one of a connection gets; 0 when there is no way.
-[[nodiscard]] std::uint32_t longest_packet(const Tables& tables,
-                                           const BackendEntry& backend) noexcept;
+// Longest IP packet of a client of that family that the way to `backend` carries, behind its
+// tunnel's headers or in the backend's family, and with the PROXY header that the first one of a
+// connection gets; 0 when there is no way.
+[[nodiscard]] std::uint32_t longest_packet(const Tables& tables, const BackendEntry& backend,
+                                           Family client) noexcept;
 
 // As for a dsr-l2 backend behind this next hop, which is one of the tables'. `mss_clamp`: of its
 // service; 0: none.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "lib/dataplane/nat.hh"
 
+#include "lib/dataplane/family_change.hh"
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/rewritten_headers.hh"
 
@@ -51,9 +52,7 @@ Verdict send_to_client(const Tables& tables, const IpAddress& client, const Pack
 
 std::uint32_t mtu_to_client(const Tables& tables, const IpAddress& client) noexcept {
     const Route route = tables.nat->routes().find(client);
-    if (!route.exists || route.next_hop == invalid_next_hop) return 0;
-    const NextHop& hop = tables.next_hops[index(route.next_hop)];
-    return tables.ports[index(hop.port)].mtu;
+    return route.exists ? mtu_behind(tables, route.next_hop) : 0;
 }
 
 void translate_request(const Tables& tables, BackendId backend, const PacketMeta& meta,

@@ -19,6 +19,7 @@ struct PacketMeta {
     std::uint8_t traffic_class = 0;      // DSCP and ECN
     std::uint8_t tcp_flags = 0;          // UDP: 0
     Family family = Family::v4;
+    bool may_cut_v6 = false;  // IPv6 that came as an IPv4 packet without DF
     friend bool operator==(const PacketMeta&, const PacketMeta&) = default;
 };
 

@@ -26,6 +26,7 @@
 #include "lib/dataplane/answer.hh"
 #include "lib/dataplane/classify.hh"
 #include "lib/dataplane/counters.hh"
+#include "lib/dataplane/family_change.hh"
 #include "lib/dataplane/flow_burst.hh"
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/packet.hh"
@@ -150,13 +151,13 @@ private:
     // Towards `backend`, in the way of its service.
     Verdict forward_icmp_error(const Tables& tables, const Classified& classified,
                                const BackendEntry& backend, std::uint64_t flow_hash,
-                               Packet& packet) const noexcept;
+                               Packet& packet) noexcept;
     // A packet of a nat backend, or about a packet to one, for a client or the pool.
     Verdict serve_from_backend(const Tables& tables, const Classified& classified, Packet& packet,
                                Tick now) noexcept;
     // An ICMP error about a request as it was translated.
     Verdict serve_icmp_error_from_backend(const Tables& tables, const Classified& classified,
-                                          Packet& packet) const noexcept;
+                                          Packet& packet) noexcept;
     // A flow whose packets leave from the pool; without binding: none.
     struct PoolFlow {
         NatBinding* binding = nullptr;
@@ -256,6 +257,7 @@ private:
     BurstMask by_cid_ = 0;
     const WorkerPlace place_;
     NatTable* const nat_;
+    PacketIds packet_ids_;
     FragmentTable fragments_;
     std::array<FragmentPorts, max_burst> fragment_ports_{};
     TokenBucket untracked_icmp_{untracked_icmp_limit};

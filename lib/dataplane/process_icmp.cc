@@ -78,7 +78,7 @@ const BackendEntry* Pipeline::holder(const Tables& tables, const FlowName& name,
                    .family = burst_.families[i],
                    .l3_offset = burst_.l3_offsets[i],
                    .ip_length = burst_.ip_lengths[i],
-                   .mtu = longest_packet(common.tables, backend)},
+                   .mtu = longest_packet(common.tables, backend, burst_.families[i])},
                   packet, common.now);
 }
 

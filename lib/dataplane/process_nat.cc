@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Translated flows, on the worker that owns the client's flow: replies of nat backends, and both
 // directions of full-nat. ICMP errors about them: process_nat_icmp.cc.
+#include "lib/dataplane/family_change.hh"
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/process.hh"
@@ -15,6 +16,12 @@ bool is_end(const PacketEnd& end, const PacketEnd& from, std::uint16_t service_p
     return end.address == from.address && from.port == (end.port != 0 ? end.port : service_port);
 }
 
+// A reload may have given the service a pool and backends of the other family.
+bool suits(const Tables& tables, const PoolEnd& end, const BackendEntry& backend) noexcept {
+    return tables.nat->pool_address(end.address).family ==
+           tables.nat->end(backend.id).address.family;
+}
+
 // `client`: the key of the client's packets; the reply comes from the VIP of `service`.
 Verdict reply_to(const Tables& tables, const ServiceTable& service, const FlowKey& client,
                  const PacketMeta& meta, Packet& packet) noexcept {
@@ -23,6 +30,43 @@ Verdict reply_to(const Tables& tables, const ServiceTable& service, const FlowKe
     const Verdict verdict = send_to_client(tables, to.address, meta, packet, service.mss_clamp());
     if (verdict.is_sent()) translate(headers, &vip, &to);
     return verdict;
+}
+
+// The same to a client of the other family.
+[[gnu::noinline]] Verdict reply_across(const Tables& tables, const ServiceTable& service,
+                                       const FlowKey& client, const PacketMeta& meta,
+                                       Packet& packet, PacketIds& ids) noexcept {
+    const IpAddress vip = client.destination_address(), to = client.source_address();
+    FamilyChange change(tables, meta, packet, vip, to, mtu_to_client(tables, to), ids);
+    if (change.objection()) return Verdict::dropped(*change.objection());
+    return change.end(reply_to(tables, service, client, change.meta(), change.packet()));
+}
+
+// Between the pool, whose `source` is, and the backend; the packet is of their family.
+Verdict forward_from_pool(const Tables& tables, const BackendEntry& backend, const PacketMeta& meta,
+                          std::uint64_t flow_hash, NatBinding& binding, const PacketEnd& source,
+                          const PacketEnd& destination, Packet& packet) noexcept {
+    if (tables.nat->client_address(backend.id) != ClientAddress::none ||
+        binding.told_by != ClientAddress::none) [[unlikely]]
+        return forward_telling(tables, backend, meta, flow_hash, binding, source, destination,
+                               packet);
+    const PacketHeaders headers = headers_of(tables, meta, packet);
+    const Verdict verdict = forward_any(tables, backend, meta, flow_hash, packet);
+    if (verdict.is_sent()) translate(headers, &source, &destination);
+    return verdict;
+}
+
+// A client of the other family than the backend.
+[[gnu::noinline]] Verdict forward_across(const Tables& tables, const BackendEntry& backend,
+                                         const PacketMeta& meta, std::uint64_t flow_hash,
+                                         NatBinding& binding, const PacketEnd& source,
+                                         const PacketEnd& destination, Packet& packet,
+                                         PacketIds& ids) noexcept {
+    FamilyChange change(tables, meta, packet, source.address, destination.address,
+                        mtu_behind(tables, backend.way()), ids);
+    if (change.objection()) return Verdict::dropped(*change.objection());
+    return change.end(forward_from_pool(tables, backend, change.meta(), flow_hash, binding, source,
+                                        destination, change.packet()));
 }
 
 }  // namespace
@@ -53,7 +97,7 @@ Verdict Pipeline::refuse_reply(const Tables& tables, const IpAddress& client,
                    .family = meta.family,
                    .l3_offset = meta.l3_offset,
                    .ip_length = meta.ip_length,
-                   .mtu = mtu_to_client(tables, client),
+                   .mtu = mtu_in(meta.family, client.family, mtu_to_client(tables, client)),
                    .from = &*own},
                   packet, now);
 }
@@ -82,6 +126,10 @@ NatBinding* Pipeline::bind(const Common& common, std::size_t i, const BackendEnt
     if (nat_ == nullptr) return nullptr;
     const std::uint8_t flags = burst_.tcp_flags[i];
     NatBinding* binding = nat_->find(client);
+    if (binding != nullptr && !suits(common.tables, nat_->end_of(*binding), backend)) {
+        nat_->release(*binding);
+        binding = nullptr;
+    }
     if (binding != nullptr && !common.deadlines.is_past(binding->expires) &&
         !reopens(binding->state, flags)) {
         binding->state = next_state(binding->state, flags);
@@ -111,14 +159,12 @@ NatBinding* Pipeline::bind(const Common& common, std::size_t i, const BackendEnt
     const PacketEnd source{tables.nat->pool_address(pooled.address), pooled.port};
     PacketEnd destination = tables.nat->end(backend.id);
     if (destination.port == 0) destination.port = client.destination_port;
-    if (tables.nat->client_address(backend.id) != ClientAddress::none ||
-        binding->told_by != ClientAddress::none) [[unlikely]]
-        return forward_telling(tables, backend, meta, burst_.name(i).hash(), *binding, source,
-                               destination, packet);
-    const PacketHeaders headers = headers_of(tables, meta, packet);
-    const Verdict verdict = forward_any(tables, backend, meta, burst_.name(i).hash(), packet);
-    if (verdict.is_sent()) translate(headers, &source, &destination);
-    return verdict;
+    const std::uint64_t flow_hash = burst_.name(i).hash();
+    if (destination.address.family != meta.family)
+        return forward_across(tables, backend, meta, flow_hash, *binding, source, destination,
+                              packet, packet_ids_);
+    return forward_from_pool(tables, backend, meta, flow_hash, *binding, source, destination,
+                             packet);
 }
 
 // Only the backend that the flow's packets go to may answer.
@@ -148,15 +194,18 @@ Pipeline::PoolFlow Pipeline::pool_flow(const Tables& tables, const PoolEnd& end,
     if (binding == nullptr) return Verdict::dropped(DropReason::unknown_port);
     if (is_heard(*binding, meta.tcp_flags)) [[unlikely]]
         hear_reply(tables, *service, meta, *binding, packet);
-    const Verdict verdict = reply_to(tables, *service, binding->client, meta, packet);
+    const FlowKey& client = binding->client;
+    const Verdict verdict = client.family == meta.family
+                                ? reply_to(tables, *service, client, meta, packet)
+                                : reply_across(tables, *service, client, meta, packet, packet_ids_);
     if (!verdict.is_sent())
-        return refuse_reply(tables, source_of(binding->client).address, meta, packet, verdict, now);
+        return refuse_reply(tables, client.source_address(), meta, packet, verdict, now);
     const Deadlines deadlines(tables.timeouts, now);
     if (!deadlines.is_past(binding->expires)) {
         binding->state = next_state(binding->state, meta.tcp_flags);
         binding->expires = deadlines.next(binding->state);
     }
-    refresh(tables, *service, binding->client, meta.tcp_flags, from, now);
+    refresh(tables, *service, client, meta.tcp_flags, from, now);
     return verdict;
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "lib/dataplane/embedded_flow.hh"
+#include "lib/dataplane/family_change.hh"
 #include "lib/dataplane/forward.hh"
 #include "lib/dataplane/nat.hh"
 #include "lib/dataplane/process.hh"
@@ -37,6 +38,17 @@ std::uint32_t sequence_in(const IcmpErrorParts& parts) noexcept {
     return sequence.host();
 }
 
+// To the other family; `send` gets the packet that it becomes, without its link header. Its
+// checksum is made anew, so what was not verified is not sent on.
+template <typename Send>
+Verdict send_across(const Parsed& parsed, const IcmpErrorRewrite& to, Packet& packet,
+                    PacketIds& ids, Send&& send) noexcept {
+    if (parsed.ip_length > longest_verified_icmp) return Verdict::dropped(DropReason::icmp_bad);
+    IcmpFamilyChange change(parts_of(parsed, packet), to, packet, ids);
+    if (!change) return Verdict::dropped(DropReason::icmp_bad);
+    return change.end(send(change.meta(), change.packet()));
+}
+
 }  // namespace
 
 // About a packet from the VIP to the client: to the backend it was one of its own, to the client or
@@ -45,7 +57,7 @@ std::uint32_t sequence_in(const IcmpErrorParts& parts) noexcept {
                                                        const Classified& classified,
                                                        const BackendEntry& backend,
                                                        std::uint64_t flow_hash,
-                                                       Packet& packet) const noexcept {
+                                                       Packet& packet) noexcept {
     const PacketMeta meta = meta_of(classified.parsed);
     if (backend.rewrite != Rewrite::nat && backend.rewrite != Rewrite::full_nat)
         return forward_any(tables, backend, meta, flow_hash, packet);
@@ -58,9 +70,18 @@ std::uint32_t sequence_in(const IcmpErrorParts& parts) noexcept {
         if (binding == nullptr) return Verdict::dropped(DropReason::unknown_port);
         const PoolEnd place = nat_->end_of(*binding);
         pooled = {tables.nat->pool_address(place.address), place.port};
+        if (pooled.address.family != end.address.family)  // a reload, and no packet since then
+            return Verdict::dropped(DropReason::unknown_port);
         to.embedded_destination = &pooled;
     }
     const IcmpErrorParts parts = parts_of(classified.parsed, packet);
+    if (end.address.family != meta.family) {
+        to.source = &pooled.address;
+        return send_across(classified.parsed, to, packet, packet_ids_,
+                           [&](const PacketMeta& made, Packet& out) {
+                               return forward_link(tables, backend.way(), made, out);
+                           });
+    }
     const Verdict verdict = forward_link(tables, backend.way(), meta, packet);
     if (verdict.is_sent()) translate_icmp_error(parts, to);
     return verdict;
@@ -70,7 +91,7 @@ std::uint32_t sequence_in(const IcmpErrorParts& parts) noexcept {
 // knows no backend.
 [[gnu::noinline]] Verdict Pipeline::serve_icmp_error_from_backend(const Tables& tables,
                                                                   const Classified& classified,
-                                                                  Packet& packet) const noexcept {
+                                                                  Packet& packet) noexcept {
     const Parsed& parsed = classified.parsed;
     const IcmpMessage message = read_icmp({packet.data, packet.contiguous}, parsed);
     const PacketEnd backend = source_of(key_of(words_about(packet.data, parsed, message)));
@@ -93,8 +114,15 @@ std::uint32_t sequence_in(const IcmpErrorParts& parts) noexcept {
     }
     const IcmpErrorParts parts = parts_of(parsed, packet);
     if (told != nullptr) {
-        to.mtu_less = telling_length(told->told_by, parsed.family);
+        to.mtu_less = telling_length(told->told_by, key.family);
         to.sequence_more = quoted_shift(*told, sequence_in(parts));
+    }
+    if (key.family != parsed.family) {
+        to.source = &vip.address;
+        return send_across(classified.parsed, to, packet, packet_ids_,
+                           [&](const PacketMeta& made, Packet& out) {
+                               return send_to_client(tables, client.address, made, out);
+                           });
     }
     const Verdict verdict = send_to_client(tables, client.address, meta_of(parsed), packet);
     if (verdict.is_sent()) translate_icmp_error(parts, to);

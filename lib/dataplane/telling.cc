@@ -120,7 +120,7 @@ Verdict forward_with_option(Request& request) noexcept {
     std::uint16_t growth = 0;
     if (request.binding.told_by == ClientAddress::toa &&
         (request.is(tcp_syn) || request.binding.telling) && !request.is_fragment()) {
-        growth = telling_length(ClientAddress::toa, request.meta.family);
+        growth = telling_length(ClientAddress::toa, request.binding.client.family);
         if (tcp_header(request.headers).size() + growth > longest_tcp_header) growth = 0;
     }
     Verdict verdict = request.forward_grown(growth);
@@ -237,7 +237,7 @@ void hear_syn_ack(const ServiceTable& service, const PacketHeaders& headers,
     if (shift_of(binding) != 0) raise_acknowledgment(headers, first);
     const std::span<std::uint8_t> header = tcp_header(headers);
     if (service.mss_clamp() != 0) clamp_mss(header, service.mss_clamp());
-    reduce_mss(header, telling_length(binding.told_by, headers.family));
+    reduce_mss(header, telling_length(binding.told_by, binding.client.family));
 }
 
 // Either shows that the backend has its connection: an acknowledgment alone may be for a packet

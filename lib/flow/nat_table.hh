@@ -89,6 +89,9 @@ public:
     // Where the flow of `binding` comes from.
     [[nodiscard]] PoolEnd end_of(const NatBinding& binding) const noexcept;
 
+    // Ends a binding before its time.
+    void release(const NatBinding& binding) noexcept { release(number_of(binding)); }
+
     // Visits the next `count` bindings, wrapping round, and frees those that expired.
     void sweep(std::uint32_t count, Tick now) noexcept;
 

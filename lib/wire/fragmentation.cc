@@ -49,9 +49,11 @@ Fragmentation::Fragmentation(std::span<const std::uint8_t> headers, std::uint32_
         const bool is_fragment = (ip.fragment.host() & ipv4_fragment_mask) != 0;
         if (old != 0 || is_fragment) id_ = old;
     } else {
-        header_ = sizeof(Ipv6Header);
-        own = header_ + sizeof(Ipv6FragmentHeader);
-        payload_ = reinterpret_cast<const Ipv6Header*>(start)->payload_length.host();
+        const auto& ip = *reinterpret_cast<const Ipv6Header*>(start);
+        own = sizeof ip + sizeof(Ipv6FragmentHeader);
+        is_fragment_v6_ = ip.next_header == ext_fragment;
+        header_ = is_fragment_v6_ ? own : sizeof ip;
+        payload_ = ip.payload_length.host() + std::uint32_t{sizeof ip} - header_;
     }
     count_ = fragment_count(payload_, own, mtu);
     if (count_ != 0) step_ = (mtu - own) / 8 * 8;
@@ -96,13 +98,19 @@ std::size_t Fragmentation::write_ipv4(std::uint32_t i, std::uint8_t* out) const 
 std::size_t Fragmentation::write_ipv6(std::uint32_t i, std::uint8_t* out) const noexcept {
     auto& ip = *reinterpret_cast<Ipv6Header*>(out);
     auto& fragment = *reinterpret_cast<Ipv6FragmentHeader*>(out + sizeof ip);
-    std::memcpy(out, frame_ + l3_offset_, sizeof ip);
-    const auto offset = static_cast<std::uint16_t>(units(i) << 3);
-    const std::uint16_t more = i + 1 < count_ ? ipv6_more_fragments : std::uint16_t{0};
-    fragment = {.next_header = ip.next_header,
-                .reserved = 0,
-                .offset = be16::from_host(static_cast<std::uint16_t>(offset | more)),
-                .id = be32::from_host(id_)};
+    const std::uint8_t* const from = frame_ + l3_offset_;
+    std::memcpy(out, from, sizeof ip);
+    std::uint16_t old = 0;
+    fragment = {
+        .next_header = ip.next_header, .reserved = 0, .offset = {}, .id = be32::from_host(id_)};
+    if (is_fragment_v6_) {
+        std::memcpy(&fragment, from + sizeof ip, sizeof fragment);
+        old = fragment.offset.host();
+    }
+    const bool more = i + 1 < count_ || (old & ipv6_more_fragments) != 0;
+    const auto offset = static_cast<std::uint16_t>((old & ipv6_offset_mask) + (units(i) << 3));
+    fragment.offset =
+        be16::from_host(static_cast<std::uint16_t>(offset | (more ? ipv6_more_fragments : 0)));
     ip.next_header = ext_fragment;
     ip.payload_length =
         be16::from_host(static_cast<std::uint16_t>(sizeof fragment + part(i).length));

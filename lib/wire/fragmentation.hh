@@ -38,8 +38,9 @@ public:
     static constexpr std::size_t max_headers = ethernet_length + vlan_length + 60;
 
     // `headers`: the frame from its start, with its IP header at `l3_offset` (18 at most): IPv4
-    // with any options, or IPv6 that the fragment header goes directly behind. `id`: of the
-    // fragments of IPv6, and of IPv4 where the packet has none (0) and is no fragment itself.
+    // with any options, or IPv6 that the fragment header goes directly behind, or stands there
+    // already. `id`: of the fragments where the packet has none: IPv6 without fragment header, and
+    // IPv4 with 0 that is no fragment itself.
     Fragmentation(std::span<const std::uint8_t> headers, std::uint32_t l3_offset, std::uint32_t mtu,
                   std::uint32_t id) noexcept;
 
@@ -71,7 +72,7 @@ private:
     std::uint32_t payload_ = 0;  // bytes behind it
     std::uint32_t step_ = 0;     // of the payload, that each fragment but the last carries
     std::uint32_t count_ = 0;
-    bool is_v4_;
+    bool is_v4_, is_fragment_v6_ = false;
 };
 
 }  // namespace weir

@@ -171,6 +171,23 @@ const std::vector<Spec> nat_services = {
     {"2001:db8:443::14", "tcp", "80", "ipip", "10.0.1.11 10.0.1.12"},
 };
 
+// IPv6 clients of IPv4 backends, and the other way round.
+const std::vector<Spec> family_services = {
+    {"203.0.113.10", "any", "80", "full-nat", "fd00:5::11 fd00:5::12",
+     "nat = { source_pool = \"fd00:5:0:0:200::1\" }", ", port = 8080"},
+    {"2001:db8:443::10", "any", "80", "full-nat", "10.0.1.11 10.0.1.12",
+     "nat = { source_pool = \"10.0.200.1\" }", ", port = 8080"},
+    {"203.0.113.11", "any", "\"any\"", "full-nat", "fd00:5::11 2001:db8:9::11",
+     "nat = { source_pool = \"fd00:5:0:0:200::1\" }"},
+    {"2001:db8:443::11", "any", "\"any\"", "full-nat", "10.0.1.11 10.9.0.11",
+     "nat = { source_pool = \"10.0.200.1\" }"},
+    {"203.0.113.12", "any", "80", "full-nat", "10.0.1.11 10.0.1.12",
+     "nat = { source_pool = \"10.0.200.1\" }"},
+    {"2001:db8:443::12", "tcp", "80", "full-nat", "fd00:5::11",
+     "nat = { source_pool = \"fd00:5:0:0:200::1\" }"},
+    {"2001:db8:443::13", "tcp", "80", "ipip", "10.0.1.11 10.0.1.12"},
+};
+
 std::string text_of(const char* ports, const char* more, const std::vector<Spec>& services) {
     std::string text = std::string(head) + more + ports;
     for (std::size_t i = 0; i < services.size(); ++i)
@@ -290,6 +307,8 @@ std::span<const Scene> scenes() {
         made.push_back(make_scene(text_of(thin_ports, few_errors, tunnel_services), 1, 4));
         made.push_back(make_scene(text_of(three_ports, "", nat_services), 2, 64));
         made.push_back(make_scene(text_of(three_ports, few_errors, plain_services), 2, 4));
+        made.push_back(make_scene(text_of(three_ports, "", family_services), 2, 64));
+        made.push_back(make_scene(text_of(thin_ports, "", family_services), 1, 64));
         return made;
     }();
     return all;

@@ -126,7 +126,7 @@ Cases all_cases() {
           answer_cases(),   mss_cases(),     fragment_cases(),     tunnel_cases(),
           l3dsr_cases(),    nat_cases(),     nat_odd_cases(),      pieces_cases(),
           protocol_cases(), echo_cases(),    all_protocol_cases(), client_address_cases(),
-          quic_cases()})
+          quic_cases(),     family_cases()})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }

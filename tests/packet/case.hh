@@ -97,6 +97,7 @@ Cases echo_cases();
 Cases all_protocol_cases();
 Cases quic_cases();
 Cases client_address_cases();
+Cases family_cases();
 // All of the above; each case's name occurs once.
 Cases all_cases();
 

@@ -136,7 +136,7 @@ private:
     FlowTable flows_{std::as_writable_bytes(std::span(memory_)), entries, HashSecret{{1, 2, 3, 4}}};
     LcoreCounters counters_;
     std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
-    static constexpr NatTable::Size nat_size_{4, 0, 64};
+    static constexpr NatTable::Size nat_size_{6, 0, 64};
     std::vector<Line> bindings_ = std::vector<Line>(NatTable::footprint(nat_size_) / sizeof(Line));
     NatTable nat_{std::as_writable_bytes(std::span(bindings_)), nat_size_,
                   HashSecret{{1, 2, 3, 4}}};

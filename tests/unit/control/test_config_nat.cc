@@ -48,8 +48,9 @@ TEST_CASE("config: nat keeps the family", "[config][nat]") {
     CHECK(
         errors_of(file(nat("n", "203.0.113.1", "tcp", "80",
                            R"({ name = "b", address = "2001:db8:1::81" })"))) ==
-        Errors{"54:36: backend 'b' has an IPv6 address, and nat between families is not built yet: "
-               "use forward = \"ipip\" or an IPv4 address"});
+        Errors{
+            "54:36: backend 'b' has an IPv6 address, but nat cannot change the family of the IPv4 "
+            "VIP: use forward = \"full-nat\" with a source_pool of IPv6, or an IPv4 address"});
 }
 
 TEST_CASE("config: a backend port needs a service of one port", "[config][nat]") {
@@ -140,8 +141,8 @@ TEST_CASE("config: wrong pools of full-nat", "[config][nat]") {
           Errors{"53:23: 'source_pool' must be an address or a range like "
                  "\"10.0.0.32-10.0.0.39\", not \"198.51.100.32-2001:db8::1\""});
     CHECK(error(pool("2001:db8:1::32")) ==
-          Errors{"53:23: 'source_pool' must be of the VIP's family: nat between families is not "
-                 "built yet"});
+          Errors{"54:36: backend 'b' has an IPv4 address, but its packets come from an IPv6 "
+                 "source_pool: give it an IPv6 address or the service a source_pool of IPv4"});
     CHECK(error(pool("10.0.0.0-10.0.1.0")) ==
           Errors{"53:23: 'source_pool' has more than 256 addresses"});
     const auto holds = [](std::string_view address, std::string_view use) {

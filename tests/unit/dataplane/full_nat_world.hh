@@ -45,8 +45,9 @@ struct FullNatWorld : World1 {
 
 // A worker with bindings. `workers`: how many share the ports.
 struct FullNatWorker {
-    explicit FullNatWorker(std::uint32_t workers = 4096, const WorkerPlace& place = {})
-        : size{1, 0, workers},
+    explicit FullNatWorker(std::uint32_t workers = 4096, const WorkerPlace& place = {},
+                           std::uint32_t addresses = 1)
+        : size{addresses, 0, workers},
           bindings(NatTable::footprint(size) / sizeof(Worker1::Line)),
           nat(std::as_writable_bytes(std::span(bindings)), size, HashSecret{{1, 2, 3, 4}}),
           pipeline(worker.table, worker.counters, *worker.traffic, Pipeline::Lanes::where_available,

@@ -131,7 +131,23 @@ TEST_CASE("fragmentation: IPv6 pieces put together are the packet", "[wire][prop
                       .source = {1},
                       .destination = {2}};
         const std::uint32_t id = static_cast<std::uint32_t>(random());
-        const Cut pieces = cut(frame_of(ip, link, payload), link, mtu, id);
+        // With a fragment header already, or not.
+        const bool has_header = random() % 2 == 0;
+        const bool is_last = !has_header || random() % 2 == 0;
+        const std::size_t start = has_header ? random() % 6000 * 8 : 0;
+        Bytes behind = payload;
+        if (has_header) {
+            const Ipv6FragmentHeader header{
+                .next_header = 47,
+                .reserved = 0,
+                .offset = be16::from_host(static_cast<std::uint16_t>(start | (is_last ? 0 : 1))),
+                .id = be32::from_host(id)};
+            ip.next_header = 44;
+            const auto* const at_front = reinterpret_cast<const std::uint8_t*>(&header);
+            behind.insert(behind.begin(), at_front, at_front + sizeof header);
+        }
+        const Cut pieces =
+            cut(frame_of(ip, link, behind), link, mtu, has_header ? std::uint32_t{99} : id);
         REQUIRE(pieces.headers.size() >= 2);
         REQUIRE(joined(pieces) == payload);
         std::size_t at = 0;
@@ -147,7 +163,7 @@ TEST_CASE("fragmentation: IPv6 pieces put together are the packet", "[wire][prop
             REQUIRE(fragment.next_header == 47);
             REQUIRE(fragment.reserved == 0);
             REQUIRE(fragment.id.host() == id);
-            REQUIRE(fragment.offset.host() == (at | (last ? 0 : 1)));
+            REQUIRE(fragment.offset.host() == ((start + at) | (last && is_last ? 0 : 1)));
             at += pieces.payloads[i].size();
             REQUIRE((last || at % 8 == 0));
         }
