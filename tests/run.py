@@ -263,7 +263,7 @@ def side_build():
                             "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"],
                            log, 120, {"CC": "clang", "CXX": "clang++"})
             if code == 0:
-                code = run(["nice", "-n", "10", "ninja", "-C", SIDE], log, 1200)
+                code = run(["nice", "-n", "10", "ninja", "-C", SIDE], log, 2400)
             side_result.append(code == 0)
         return side_result[0]
 

@@ -12,14 +12,14 @@ bool is_later(const Ip& ip) {
     return ip.parsed.l4 == L4Status::fragment && ip.parsed.fragment.offset != 0;
 }
 
-void check_error(const Ip& was, const Ip& now) {
+void check_error(const Ip& now) {
     require(now.parsed.protocol == icmp_protocol(now.parsed.family), "it is ICMP of its family");
     require(now.parsed.ip_length <= (now.v4() ? 576 : 1280), "no longer than errors are");
-    const std::uint32_t sum =
-        now.v4() ? sum_of(now.transport())
-                 : sum_of_all(now.addresses(), now.transport()) + now.transport().size() + 58;
+    const std::uint32_t sum = now.v4()
+                                  ? sum_of(now.transport())
+                                  : sum_of_all(now.addresses(), now.transport()) +
+                                        static_cast<std::uint32_t>(now.transport().size()) + 58;
     require(sum % 65'535 == 0, "its checksum is right");
-    (void)was;
 }
 
 // Of a segment that has its ports.
@@ -51,7 +51,7 @@ void check_across(const Ip& was, const Ip& now, bool is_error) {
     require(now.parsed.ttl + 1 == was.parsed.ttl, "it is a hop older");
     require(now.parsed.traffic_class == was.parsed.traffic_class, "DSCP and ECN are copied");
     require(now.header_sum() == 0, "the header's checksum is right");
-    if (is_error) return check_error(was, now);
+    if (is_error) return check_error(now);
     require(std::size_t{was.parsed.ip_length} - was.transport_at() ==
                 std::size_t{now.parsed.ip_length} - now.transport_at(),
             "all of its payload goes along");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <array>
 #include <filesystem>
+#include <vector>
 
 #include <catch2/catch.hpp>
 #include <rte_malloc.h>
@@ -57,6 +58,21 @@ rte_mbuf* frame_of(char fill) {
     REQUIRE(frame != nullptr);
     std::fill_n(rte_pktmbuf_append(frame, 60), 60, fill);
     return frame;
+}
+
+// Fault 26: what has no packet buffers counts that, leaves the control lcore's alone, and recovers.
+void check_without_buffers(const Port& port) {
+    std::vector<rte_mbuf*> held;  // by a peer that is stuck
+    while (rte_mbuf* frame = rte_pktmbuf_alloc(pools().on(0)))
+        held.push_back(frame);
+    rte_mbuf* none = nullptr;
+    CHECK(rte_eth_rx_burst(port.id(), 0, &none, 1) == 0);
+    CHECK(port.stats().rx_nombuf == 1);
+    CHECK(port.stats().rx_packets == 0);
+    rte_mbuf* const probe = rte_pktmbuf_alloc(pools().control());
+    CHECK(probe != nullptr);
+    rte_pktmbuf_free(probe);
+    rte_pktmbuf_free_bulk(held.data(), static_cast<unsigned>(held.size()));
 }
 
 }  // namespace
@@ -137,21 +153,23 @@ TEST_CASE("port net_ring: what is sent comes back as the same buffer", "[dpdk]")
     CHECK(moved.link_up());
 }
 
-TEST_CASE("port net_pcap: reads one file and writes another", "[dpdk]") {
+TEST_CASE("port net_pcap: reads one file and writes another", "[dpdk][fault-26]") {
+    constexpr unsigned lost = 1;  // the driver reads a frame before it asks for a buffer
     {
         Port port = open_started("net_pcap0");
+        check_without_buffers(port);
         std::array<rte_mbuf*, 64> burst{};
         unsigned total = 0;
         for (unsigned round = 0; round < 10; ++round) {
             const auto got = rte_eth_rx_burst(port.id(), 0, burst.data(), burst.size());
             for (unsigned i = 0; i < got; ++i)
-                CHECK(*rte_pktmbuf_mtod_offset(burst[i], std::uint8_t*, 59) == total + i);
+                CHECK(*rte_pktmbuf_mtod_offset(burst[i], std::uint8_t*, 59) == lost + total + i);
             total += got;
             CHECK(rte_eth_tx_burst(port.id(), 0, burst.data(), got) == got);
         }
-        CHECK(total == 100);
+        CHECK(total == 100 - lost);
     }
-    CHECK(std::filesystem::file_size(test::directory() + "/out.pcap") == 24 + 100 * 76);
+    CHECK(std::filesystem::file_size(test::directory() + "/out.pcap") == 24 + (100 - lost) * 76);
 }
 
 TEST_CASE("port net_memif, net_tap, net_af_packet: open and close", "[dpdk]") {
