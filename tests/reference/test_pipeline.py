@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from balancer import configuration
 from compare import cases, play, report, setup
-from generate import nat, stream
+from generate import families, nat, stream
 
 # What a share of packets must have reached, and how often.
 REASONS = {
@@ -22,7 +22,9 @@ REASONS = {
 ERRORS = {"answered:ttl_expired": 50, "answered:too_big": 50, "icmp_bad": 100}  # with icmp.toml
 
 # Of all services of a kind together.
-GROUPS = {"sent:error to nat-": 30, "sent:error to full": 30, "in pieces:": 50, "in pieces:reply": 10}
+GROUPS = {"sent:error to nat-": 30, "sent:error to full": 30, "in pieces:": 50, "in pieces:reply": 10,
+          "in pieces:four-to-six": 10, "in pieces:six-to-four": 3, "in pieces:reply of four-to-six": 1,
+          "in pieces:reply of six-to-four": 5}
 
 
 @pytest.mark.parametrize("name", sorted(cases.kept()))
@@ -54,6 +56,25 @@ def test_generated_packets(seed, share):
         for beginning, least in GROUPS.items():
             found = sum(count for what, count in counts.items() if what.startswith(beginning))
             assert found >= least, f"hardly reached: {beginning}, {found} times"
+
+
+def narrow(text):
+    """The third port takes IPv4 alone, in small pieces."""
+    for old, new in (("mtu = 1400", "mtu = 600"), ('"10.9.0.5/24", "fd00:9::5/64"', '"10.9.0.5/24"')):
+        assert old in text
+        text = text.replace(old, new)
+    return re.sub(r'.*(address|name = ".*", address) = "fd00:9::11".*\n', "", text)
+
+
+def test_a_narrow_way_to_backends_of_the_other_family():
+    """Even what may be fragmented on its way, with an identification of Weir's, leaves in pieces there."""
+    text, counts = narrow(setup.for_pipeline()), Counter()
+    kinds = families.REQUESTS | families.WEIGHTS
+    failure = play.compare(text, lambda bindings: stream.some_of(configuration.read(text), 1, kinds, 4000, bindings),
+                           random.Random(1), counts)
+    if failure:
+        pytest.fail(failure, pytrace=False)
+    assert counts["in pieces:six-to-four"] > 15
 
 
 def test_without_gateways_there_is_no_route_to_clients():

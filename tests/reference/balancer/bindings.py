@@ -25,6 +25,11 @@ class Binding:
     def protocol(self):
         return self.flow[4]
 
+    @property
+    def blank(self):
+        """In place of an end that is not known."""
+        return End(bytes(len(self.pool[0])), 0)
+
 
 class Bindings:
     def __init__(self, timeouts, worker=0, workers=1):

@@ -63,9 +63,13 @@ def copied(options):
 
 
 def cut_ipv6(ip, mtu):
-    """An outer packet: nothing stands between its header and what is in the tunnel."""
-    payload = ip[40:]
+    """An outer packet, where nothing stands between its header and what is in the tunnel; or one with a fragment
+    header alone, which goes on in each piece."""
+    protocol, payload, first, more, identification = ip[6], ip[40:], 0, 0, IDENTIFICATION
+    if protocol == ipv6.FRAGMENT:
+        protocol, field, identification = struct.unpack_from(">BxHI", payload)
+        payload, first, more = payload[8:], field & 0xFFF8, field & 1
     for begin, end in steps(len(payload), mtu - 48):
         header = ip[:4] + struct.pack(">HB", 8 + end - begin, ipv6.FRAGMENT) + ip[7:40]
-        more = end < len(payload)
-        yield header + struct.pack(">BBHI", ip[6], 0, begin | more, IDENTIFICATION) + payload[begin:end]
+        goes_on = more if end == len(payload) else 1
+        yield header + struct.pack(">BBHI", protocol, 0, first + begin | goes_on, identification) + payload[begin:end]

@@ -167,7 +167,7 @@ class Balancer:
         mac = egress.mac_of(way)
         mode = MODES.get(service.forward)
         if leaving:
-            kind, length, data = link.kind_of(packet), len(packet.ip), None
+            kind, length, data = link.IPV4 if leaving.family == 4 else link.IPV6, None, None
         elif flow and hasattr(mode, "forward_error"):
             kind, length, data = mode.forward_error(service, backend, way, packet, flow)
         else:
@@ -175,11 +175,12 @@ class Balancer:
         header = link.header(mac, way.port.mac, way.port.vlan, kind)
         names = f"{service.name}/{backend.name}", f"error to {service.name}" if flow else service.name
         if leaving:
-            sent = leaving.sent(way, header, flow or packet.flow, *names)
+            sent, mtu = leaving.sent(way, header, flow or packet.flow, *names), leaving.mtu(way.port)
         else:
             sent = cut.sent(packet, way.port, header, length, data, flow or packet.flow, *names)
+            mtu = way.port.mtu - (length - len(packet.ip))
         if sent is None:
-            raise Refused("too_big", way.port.mtu - (length - len(packet.ip)))
+            raise Refused("too_big", mtu)
         return sent
 
     def from_pool(self, service, backend, packet, now, flow):

@@ -33,7 +33,7 @@ def read(data):
     return Packet(
         family=4, ip=data[:total], trailer=data[total:], source=data[12:16], destination=data[16:20],
         traffic_class=data[1], ttl=data[8], protocol=data[9], transport=header_length,
-        dont_fragment=bool(field & 0x4000), fragment=fragment)
+        dont_fragment=bool(field & 0x4000), identification=identification, fragment=fragment)
 
 
 def check_options(options):

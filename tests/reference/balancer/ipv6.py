@@ -44,13 +44,18 @@ def walk(packet):
             raise Dropped("ipv6_ext_chain")
         if kind == ROUTING and packet.ip[at + 2] == 0:  # RFC 5095: deprecated
             raise Dropped("ip_source_route")
+        packet.cut_extensions = packet.fragment is not None
         if kind == FRAGMENT:
             read_fragment(packet, at, after)
         packet.protocol, packet.transport = packet.ip[at], after
+    if not packet.has_transport_header:
+        packet.cut_extensions = packet.protocol in EXTENSIONS
 
 
 def read_fragment(packet, at, after):
     field, identification = struct.unpack_from(">HI", packet.ip, at + 2)
+    if not packet.fragment:
+        packet.identification = identification
     if not field & 0xFFF9:
         return  # an atomic one (RFC 6946): a whole packet
     if packet.fragment:

@@ -41,6 +41,7 @@ class Sent:
     flow: tuple = None  # whose packet it is, for what must be the same for all of a flow
     backend: str = ""
     what: str = ""  # counted as this, where "of the service" would not tell
+    own_identification: bool = False  # IPv4's is Weir's choice, and 0 here
 
     def __str__(self):
         return f"sent by port {self.port} to {self.backend}: {self.frame.hex()}"
@@ -55,6 +56,7 @@ class SentInPieces:
     flow: tuple = None  # as of Sent
     backend: str = ""
     what: str = ""
+    own_identification: bool = False
 
     def __str__(self):
         return f"sent in pieces by port {self.port}: {', '.join(one.hex() for one in self.frames)}"
@@ -74,9 +76,14 @@ class FromPool:
     backend: str
     what: str
 
+    @property
+    def blank(self):
+        """As from a blank end."""
+        return self.sent_from(self.binding.blank)
+
     def end_in(self, frame):
         """(address, port or None) of a frame that left."""
-        address = frame[self.address_at:self.address_at + len(self.binding.flow[0])]
+        address = frame[self.address_at:self.address_at + len(self.binding.pool[0])]
         port = None if self.port_at is None else int.from_bytes(frame[self.port_at:self.port_at + 2], "big")
         return address, port
 

@@ -29,7 +29,9 @@ class Packet:
     protocol: int  # behind IPv6 extension headers
     transport: int  # offset in `ip` of what `protocol` names
     dont_fragment: bool  # always for IPv6
+    identification: int = None  # IPv4's, or of an IPv6 fragment header; None where there is none
     fragment: Fragment = None  # of a larger datagram
+    cut_extensions: bool = False  # the datagram's payload, of which this is a piece, begins with extension headers
     learnt: bool = False  # of a fragment: its first one is known
     source_port: int = 0  # TCP, UDP and SCTP; the identifier of an echo request
     destination_port: int = 0

@@ -2,7 +2,7 @@
 """What the backends of nat services send: replies go to the client from the VIP, ICMP errors about a
 client's packets tell of the packet as the client sent it (RFC 5508 4). All else is the kernel's."""
 
-from . import cut, egress, fragments, full_nat, icmp_in, link, martian, mss, transport
+from . import cut, egress, families, fragments, full_nat, icmp_in, link, martian, mss, transport
 from .modes.dsr_l2 import with_padding
 from .modes.nat import end_of
 from .outcome import Dropped, Refused
@@ -83,14 +83,30 @@ def check(packet, *flows):
 def reply(balancer, service, flow, packet):
     client, vip, client_port, vip_port, _ = flow
     packet = mss.clamped(packet, service.mss_clamp)
+    if families.crosses(service):
+        return to_client_of_other_family(balancer, packet, End(vip, vip_port), End(client, client_port),
+                                         f"reply of {service.name}")
     data = translated(packet, source=End(vip, vip_port), destination=End(client, client_port))
     return to_client(balancer, client, packet, data, f"reply of {service.name}")
 
 
-def to_client(balancer, client, packet, data, what):
+def way_to(balancer, client):
+    """(the way, the header of the frame)"""
     way = egress.find(balancer.configuration, client)
     mac = egress.mac_of(way)
-    header = link.header(mac, way.port.mac, way.port.vlan, link.kind_of(packet))
+    return way, link.header(mac, way.port.mac, way.port.vlan, link.IPV4 if len(client) == 4 else link.IPV6)
+
+
+def to_client_of_other_family(balancer, packet, vip, client, what):
+    way, header = way_to(balancer, client.address)
+    sent = families.sent(packet, way.port, header, vip, client, packet.flow, what, what)
+    if sent is None:
+        raise Refused("too_big", families.in_terms_of_sender(packet.family, way.port.mtu))
+    return sent
+
+
+def to_client(balancer, client, packet, data, what):
+    way, header = way_to(balancer, client)
     sent = cut.sent(packet, way.port, header, len(data), with_padding(data, packet.trailer, way), packet.flow, what,
                     what)
     if sent is None:

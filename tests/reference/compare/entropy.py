@@ -5,7 +5,7 @@ that one flow has the same ones always, and that the rest of the frame is sound 
 
 import struct
 
-from balancer.checksum import checksum, is_good
+from balancer.checksum import checksum, is_good, updated
 from balancer.martian import in_network
 from balancer.modes.gue import FIRST_SOURCE_PORT
 from balancer.modes.outer import IP_IN_IP
@@ -29,6 +29,22 @@ def without_identification(frame):
     elif frame[at - 2:at] == b"\x86\xdd" and len(frame) >= at + 48 and frame[at + 6] == FRAGMENT:
         frame[at + 44:at + 48] = bytes(4)
     return bytes(frame)
+
+
+def identification_at(frame):
+    """Where IPv4's stands, or None."""
+    at = 18 if frame[12:14] == b"\x81\x00" else 14
+    return at + 4 if frame[at - 2:at] == b"\x08\x00" and len(frame) >= at + 20 else None
+
+
+def with_blank_identification(frame):
+    """`frame` with identification 0 in an IPv4 header, whose checksum is as right or wrong as it was."""
+    at = identification_at(frame)
+    if at is None:
+        return frame
+    summed, = struct.unpack_from(">H", frame, at + 6)
+    changed = struct.pack(">H", updated(summed, frame[at:at + 2], b"\0\0"))
+    return frame[:at] + b"\0\0" + frame[at + 2:at + 6] + changed + frame[at + 8:]
 
 
 class Entropy:

@@ -4,7 +4,7 @@
 from itertools import islice
 
 from balancer import configuration, decide
-from balancer.outcome import Answered, Dropped, Held, SentInPieces, ToKernel
+from balancer.outcome import Answered, Dropped, FromPool, Held, SentInPieces, ToKernel
 
 from . import cases, report, shrink
 from .pipeline import MAX_BURST, Pipeline
@@ -113,6 +113,8 @@ def kind_of(outcome):
         return "held"
     if isinstance(outcome, ToKernel):
         return f"kernel:{outcome.punt_class}"
+    if isinstance(outcome, FromPool):
+        outcome = outcome.blank
     if isinstance(outcome, SentInPieces):
         return f"in pieces:{outcome.what}"
     return f"sent:{outcome.what}"
@@ -133,9 +135,9 @@ def failure(match, history, sentence):
         return (f"{sentence}\n(only in bursts: the packets one by one do not differ)\n"
                 + report.describe(history[-1:], ""))
     small = shrink.shrink(recent, lambda packets: match.first_difference(packets) is not None)
-    sentence = match.first_difference(small)
-    path = cases.keep(small, sentence)
-    return report.describe(small, f"{sentence}\nkept as {path}")
+    found = match.first_difference(small)
+    path = cases.keep(small, found)
+    return report.describe(small, f"{found}\nkept as {path}; at first it was: {sentence}")
 
 
 def compare(text, packets_of, rng, counts):

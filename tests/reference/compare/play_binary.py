@@ -8,7 +8,7 @@ from balancer import configuration, decide
 from balancer.outcome import Answered, Dropped, FromPool, Held, Sent, SentInPieces
 
 from . import binary, cases, report, setup, shrink
-from .entropy import Entropy, without_identification
+from .entropy import Entropy, with_blank_identification, without_identification
 from .pool_ends import PoolEnds, frames_of
 
 # CPU 1 alone polls and works; CPU 1 polls and hands over to the worker that takes turns with it on a
@@ -55,6 +55,11 @@ class Prediction:
     def compared(self, port, frame):
         return without_identification(self.entropy.without(port, frame)[0])
 
+    def recognized(self, port, frame):
+        """A frame that left, as it was predicted if only its identification was not known."""
+        blank = with_blank_identification(frame)
+        return blank if (port, frame) not in self.left and (port, blank) in self.left else frame
+
     def add(self, outcome):
         if isinstance(outcome, (Sent, SentInPieces, FromPool)):
             self.left.update((outcome.port, frame) for frame in self.predicted(outcome))
@@ -67,7 +72,7 @@ class Prediction:
 
     def difference(self, run):
         """The first, in one sentence; or None."""
-        frames = [[self.compared(port, self.ends.without(frame)) for frame in sent]
+        frames = [[self.recognized(port, self.compared(port, self.ends.without(frame))) for frame in sent]
                   for port, sent in enumerate(run.left)]
         got = Counter((port, frame) for port, sent in enumerate(frames) for frame in sent)
         for (port, frame), count in (self.left - got).items():

@@ -7,7 +7,10 @@ import struct
 from balancer import ipv4, ipv6
 from balancer.bindings import FIRST_PORT
 from balancer.outcome import SentInPieces
-from balancer.translate import ADDRESSES, CHECKSUM_AT, End, new_checksum
+from balancer.services import TRANSLATED
+from balancer.translate import ADDRESSES, CHECKSUM_AT, new_checksum
+
+from .entropy import with_blank_identification
 
 
 def frames_of(sent):
@@ -22,7 +25,7 @@ class PoolEnds:
 
     def predicted(self, outcome):
         """The frames of a FromPool with a blank end."""
-        frames = frames_of(outcome.sent_from(End(bytes(len(outcome.flow[0])), 0)))
+        frames = frames_of(outcome.blank)
         for frame in frames:
             if self.flows.setdefault(frame, outcome.flow) != outcome.flow:
                 self.flows[frame] = None
@@ -53,7 +56,7 @@ class PoolEnds:
         if family == 4:
             summed, = struct.unpack_from(">H", frame, at + 10)
             struct.pack_into(">H", data, at + 10, new_checksum(0, summed, frame[source], zeros))
-        if transport is None:
+        if transport is None or protocol not in TRANSLATED:
             return bytes(data), None, protocol
         start, place = at + transport, at + transport + CHECKSUM_AT[protocol]
         data[start:start + 2] = b"\0\0"
@@ -67,7 +70,7 @@ class PoolEnds:
         """What is wrong with the ends, or None."""
         of_flow, of_end = {}, {}
         for frame, end in self.seen:
-            flow = self.flows.get(frame)
+            flow = self.flows.get(frame) or self.flows.get(with_blank_identification(frame))
             if end[1] < FIRST_PORT:
                 return f"left from port {end[1]} of the pool"
             if flow is None:

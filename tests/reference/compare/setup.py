@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("WEIR_BUILD", HERE.parent.parent / "build"))
 WEIR, WEIRCTL, PLAY = BUILD / "app/weir", BUILD / "app/weirctl", BUILD / "tests/reference/play"
 # Features that a version of Weir may not have yet; what it refuses is not compared.
-FEATURES = ("gre", "gue", "l3dsr", "icmp", "mss", "nat", "full-nat", "protocols", "quic")
+FEATURES = ("gre", "gue", "l3dsr", "icmp", "mss", "nat", "full-nat", "families", "protocols", "quic")
 NOT_YET = re.compile(r"not built yet|unknown key|must be \"(dsr-l2|tcp)\"")
 PORTS = 3
 

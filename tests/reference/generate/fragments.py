@@ -78,9 +78,10 @@ def piece(recipe, protocol, payload, begin, end, identification, last):
     return one
 
 
-def pieces(scene):
+def pieces(scene, of=whole):
+    """`of(scene)`: the datagram."""
     rng = scene.rng
-    recipe = whole(scene)
+    recipe = of(scene)
     protocol, payload = options_first(scene, recipe)
     at = cuts(rng, len(payload))
     # Few identifications, so that one comes again.
@@ -89,16 +90,16 @@ def pieces(scene):
             for begin, end in zip(at, at[1:])]
 
 
-def in_order(scene):
-    return pieces(scene)
+def in_order(scene, of=whole):
+    return pieces(scene, of)
 
 
-def backwards(scene):
-    return pieces(scene)[::-1]
+def backwards(scene, of=whole):
+    return pieces(scene, of)[::-1]
 
 
-def shuffled(scene):
-    some = pieces(scene)
+def shuffled(scene, of=whole):
+    some = pieces(scene, of)
     scene.rng.shuffle(some)
     return some
 
@@ -109,9 +110,9 @@ def incomplete(scene):
     return some
 
 
-def repeated(scene):
+def repeated(scene, of=whole):
     """One of them comes twice."""
-    some = shuffled(scene)
+    some = shuffled(scene, of)
     some.insert(scene.rng.randrange(len(some) + 1), scene.rng.choice(some))
     return some
 
@@ -162,4 +163,4 @@ def of_many_gaps(scene):
 
 
 WEIGHTS = {
-    fragment: 3, in_order: 6, backwards: 4, shuffled: 4, incomplete: 2, repeated: 3, broken: 4, of_many_gaps: 0.3}
+    fragment: 3, in_order: 6, backwards: 4, shuffled: 4, incomplete: 2, repeated: 3, broken: 4, of_many_gaps: 0.5}

@@ -8,23 +8,28 @@ from .nat import MSS_OPTIONS
 from .recipe import icmp
 
 
-def flow(scene):
-    """(backend's address and port, pool's address and port, protocol) of a flow; seldom of one that there is not."""
+def bindings_of(scene, services):
+    names = {service.name for service in services}
+    return [one for one in scene.bindings() if one.service in names]
+
+
+def flow(scene, services=None):
+    """(backend's address and port, pool's address and port, protocol) of a flow of the services, or else of those that
+    stay in their family; seldom of one that there is not."""
     rng = scene.rng
-    bindings = scene.bindings()
+    service = rng.choice(services or scene.staying_services)
+    bindings = bindings_of(scene, [service])
     if not bindings or rng.random() < 0.1:
-        service = rng.choice(scene.full_nat_services)
         backend = rng.choice(service.seats)
         return (backend.address, backend.port or scene.port_of(service), rng.choice(service.pool),
                 rng.choice((0, 80, 1023, 60000 + rng.randrange(5536))), scene.protocol_of(service))
     one = rng.choice(bindings)
-    service = next((service for service in scene.configuration.services if service.name == one.service), None)
     backend = service.backends.get(one.backend, service.seats[0])
     return backend.address, backend.port or one.flow[3], one.end.address, one.end.port, one.protocol
 
 
-def reply(scene):
-    address, port, pool, pool_port, protocol = flow(scene)
+def reply(scene, services=None):
+    address, port, pool, pool_port, protocol = flow(scene, services)
     return scene.sound(address, pool, protocol, port, pool_port)
 
 
@@ -88,7 +93,7 @@ def bad_error(scene):
 def about_reply(scene):
     """What a router on the way to the client tells the VIP about a reply."""
     rng = scene.rng
-    bindings = scene.bindings()
+    bindings = bindings_of(scene, scene.staying_services)
     if not bindings:
         return error(scene)
     client, vip, client_port, vip_port, protocol = rng.choice(bindings).flow
@@ -98,4 +103,4 @@ def about_reply(scene):
     return about_packet(scene, lost, rng.choice(scene.clients[len(vip)]), vip, rng.random() < 0.2)
 
 
-WEIGHTS = {reply: 10, odd_reply: 5, not_for_flows: 1, error: 3, bad_error: 2, about_reply: 3}
+WEIGHTS = {reply: 14, odd_reply: 5, not_for_flows: 1, error: 3, bad_error: 2, about_reply: 5}

@@ -3,6 +3,7 @@
 
 import struct
 
+from balancer import families
 from balancer.packet import SCTP, TCP, UDP
 
 from . import quic
@@ -22,6 +23,8 @@ class Scene:
                                   if len(service.vip) == length] for length in (4, 16)}
         self.nat_services = [service for service in configuration.services if service.forward == "nat"]
         self.full_nat_services = [service for service in configuration.services if service.pool]
+        self.crossing_services = [service for service in self.full_nat_services if families.crosses(service)]
+        self.staying_services = [service for service in self.full_nat_services if not families.crosses(service)]
         self.bindings = list  # answers the live ones of full-nat, as far as they are known
         self.clients = {4: [self.client(4) for _ in range(clients)],
                         16: [self.client(16) for _ in range(clients)]}

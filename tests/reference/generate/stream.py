@@ -5,11 +5,11 @@ import itertools
 import random
 from collections import deque
 
-from . import fragments, full_nat, icmp_errors, malformed, nat, odd
+from . import families, fragments, full_nat, icmp_errors, malformed, nat, odd
 from .mutate import mutated
 from .scene import Scene
 
-VALID, ODD, MALFORMED, MUTATED = 40, 25, 20, 15  # of a hundred
+VALID, ODD, MALFORMED, MUTATED = 34, 31, 20, 15  # of a hundred
 
 
 class Kinds:
@@ -35,10 +35,14 @@ def packets(configuration, seed, count=None, tracked=True, bindings=list):
     weights = [odd.WEIGHTS]
     if scene.nat_services:
         weights.append(nat.WEIGHTS)
+    if scene.crossing_services:
+        weights.append(families.REQUESTS)
     if tracked:
         weights.append(fragments.WEIGHTS)
         if scene.full_nat_services:
             weights.append(full_nat.WEIGHTS)
+        if scene.crossing_services:
+            weights.append(families.WEIGHTS)
         if configuration.has_icmp_errors:
             weights.append(icmp_errors.WEIGHTS)
     stream = endless(scene, Kinds(*weights), Kinds(malformed.WEIGHTS))
@@ -50,6 +54,14 @@ def few(configuration, seed, weights, count):
     scene = Scene(configuration, random.Random(seed))
     kinds = Kinds(weights)
     return [packet for _ in range(count) for packet in kinds.make(scene)]
+
+
+def some_of(configuration, seed, weights, count, bindings):
+    """The same one after the other, of kinds that look at the live `bindings()`."""
+    scene = Scene(configuration, random.Random(seed))
+    scene.bindings = bindings
+    kinds = Kinds(weights)
+    return (packet for _ in range(count) for packet in kinds.make(scene))
 
 
 def endless(scene, odd_kinds, bad_kinds):
