@@ -240,6 +240,7 @@ start_balancer() {
 
 stop_balancer() {
     stop_process weir 30
+    rm -f "$STATE/choice"
     ! host_exists lb || unmute_kernel
 }
 
