@@ -308,6 +308,8 @@ def main():
             print(f"  failed: {name}: no test ran", flush=True)
         total.add(outcome)
         all_good = all_good and outcome.good
+    for case, reason in total.failed:  # again, where who reads only the end finds them
+        print(f"failed: {case}: {' '.join(reason.split())[:200]}", flush=True)
     summary = f"{total.passed} passed, {len(total.failed)} failed"
     if total.skipped:
         summary += f", {len(total.skipped)} skipped"
