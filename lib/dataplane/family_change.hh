@@ -16,14 +16,21 @@
 
 namespace weir {
 
-// Identifications of IPv4 packets that may be fragmented; never 0.
+// Identifications of IPv4 packets that may be fragmented: those behind `last`, `step` (a power of
+// two) by `step`; never 0.
 class PacketIds {
 public:
-    explicit constexpr PacketIds(std::uint16_t first) noexcept : last_(first) {}
-    [[nodiscard]] std::uint16_t next() noexcept { return ++last_ != 0 ? last_ : ++last_; }
+    constexpr PacketIds(std::uint32_t last, std::uint32_t step) noexcept
+        : last_(static_cast<std::uint16_t>(last)), step_(static_cast<std::uint16_t>(step)) {}
+    [[nodiscard]] std::uint16_t next() noexcept {
+        step();
+        if (last_ == 0) step();
+        return last_;
+    }
 
 private:
-    std::uint16_t last_;
+    void step() noexcept { last_ = static_cast<std::uint16_t>(last_ + step_); }
+    std::uint16_t last_, step_;
 };
 
 // The longest packet of `from` that fits where one of `to` has `mtu` bytes; for `mtu` 0: 0.

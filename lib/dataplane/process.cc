@@ -12,15 +12,6 @@
 
 namespace weir {
 
-namespace {
-
-// Workers begin far from each other, as they share addresses.
-constexpr std::uint16_t first_packet_id(const WorkerPlace& place) noexcept {
-    return static_cast<std::uint16_t>(place.worker * 0x10000u / place.workers);
-}
-
-}  // namespace
-
 Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& traffic, Lanes lanes,
                    const WorkerPlace& place, NatTable* nat) noexcept
     : flows_(flows),
@@ -29,7 +20,7 @@ Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& tra
       lanes_(lanes == Lanes::where_available && lanes::available()),
       place_(place),
       nat_(nat),
-      packet_ids_(first_packet_id(place)),
+      packet_ids_(place.own_id(0), place.id_step()),
       fragments_(place.secret) {}
 
 // Plain packets of a service with one port are most of them; receive_odd() decides about the

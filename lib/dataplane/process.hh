@@ -19,6 +19,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -44,6 +45,15 @@ namespace weir {
 struct WorkerPlace {
     HashSecret secret;
     std::uint8_t worker = 0, workers = 1;
+
+    // Identifications that workers choose for packets between the same addresses differ: each takes
+    // every id_step()-th one, from own_id() on. A power of two, so that this holds where they wrap.
+    [[nodiscard]] constexpr std::uint32_t id_step() const noexcept {
+        return std::bit_ceil(std::uint32_t{workers});
+    }
+    [[nodiscard]] constexpr std::uint32_t own_id(std::uint32_t any) const noexcept {
+        return any * id_step() + worker;
+    }
 };
 
 // ICMP errors about flows that no entry holds, of one worker: after a restart or a change among

@@ -14,7 +14,7 @@ namespace {
 
 // From boot to boot another one (RFC 7739).
 std::uint32_t first_fragment_id(const WorkerPlace& place) noexcept {
-    return static_cast<std::uint32_t>(rte_rand()) * place.workers + place.worker;
+    return place.own_id(static_cast<std::uint32_t>(rte_rand()));
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ WorkerStep::WorkerStep(const Setup& setup, LcoreCounters& counters, TxStage& tx)
       fragments_out_(setup.fragments_out),
       pool_(setup.pool),
       fragment_id_(first_fragment_id(setup.place)),
-      fragment_id_step_(setup.place.workers) {}
+      fragment_id_step_(setup.place.id_step()) {}
 
 WorkerStep::~WorkerStep() {
     rte_pktmbuf_free_bulk(held_.data(), static_cast<unsigned>(held_.size()));

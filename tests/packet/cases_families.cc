@@ -103,7 +103,8 @@ Cases from_ipv6() {
     const Segment longest{.from = 52'003, .data = filled(1260 - 40)},
         longer{.from = 52'004, .data = filled(1261 - 40)}, odd{.from = 52'005, .data = filled(7)};
     const Segment syn{.from = 52'006, .data = {}, .options = {2, 4, 0x05, 0xa0}, .flags = 2};
-    const Segment extended{.from = 52'007}, atomic{.from = 52'008};
+    // `atomic`: no other packet looks like it but for the identification.
+    const Segment extended{.from = 52'007}, atomic{.from = 52'008, .data = filled(11)};
     Expect kept = to_backend4(atomic, true);
     kept.fragment_id_at = 0;
     const Ip4 numbered{

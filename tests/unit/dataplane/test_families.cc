@@ -64,7 +64,7 @@ TEST_CASE("families: an IPv4 client talks to an IPv6 backend", "[dataplane][fami
 
 TEST_CASE("families: identifications of IPv4 follow each other and are never 0",
           "[dataplane][families]") {
-    PacketIds ids(0xfffe);
+    PacketIds ids(0xfffe, 1);
     CHECK(ids.next() == 0xffff);
     CHECK(ids.next() == 1);
     FamiliesTalk talk(Family::v6);

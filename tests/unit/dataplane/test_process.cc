@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The pipeline around the flow table: what stops a packet late, bursts, counters.
+#include <algorithm>
 #include <random>
 #include <set>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -9,6 +11,29 @@
 
 using namespace weir;
 using namespace weir::test;
+
+TEST_CASE("process: workers never choose the same identification, also where it wraps",
+          "[dataplane]") {
+    for (std::uint8_t workers = 1; workers <= 5; ++workers) {
+        for (const std::uint32_t any : {0u, 0x5555u, 0x3fff'ffffu, 0x5555'5555u, 0xffff'ffffu}) {
+            std::vector<int> owner(0x10000, -1);
+            for (std::uint8_t worker = 0; worker < workers; ++worker) {
+                const WorkerPlace place{{}, worker, workers};
+                const std::uint32_t first = place.own_id(any + worker * 0x2a2a'2a2bu);
+                PacketIds ids(first, place.id_step());
+                std::uint32_t id = first;
+                for (int i = 0; i < 0x4000; ++i, id += place.id_step()) {
+                    for (const auto chosen : {ids.next(), static_cast<std::uint16_t>(id)}) {
+                        if (owner[chosen] != -1 && owner[chosen] != worker)
+                            FAIL(int{worker} << " of " << int{workers} << " workers: " << chosen);
+                        owner[chosen] = worker;
+                    }
+                }
+            }
+            CHECK(std::ranges::count(owner, -1) <= 0x10000 - 0x4000);
+        }
+    }
+}
 
 TEST_CASE("a backend without a resolved neighbour drops as no_neighbor", "[dataplane]") {
     World1 world(1);
