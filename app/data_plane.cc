@@ -69,6 +69,10 @@ std::vector<FlowMailbox*> RunningDataPlane::flow_mailboxes() {
     return engine_.flow_mailboxes();
 }
 
+std::vector<StationMailbox*> RunningDataPlane::station_mailboxes() {
+    return engine_.station_mailboxes();
+}
+
 Result<void> RunningDataPlane::set_vips(const std::vector<IpAddress>& vips) {
     return hardware_.set_vips(vips);
 }

@@ -20,6 +20,7 @@ public:
     [[nodiscard]] TrafficView service_traffic(ServiceId id) const override;
     [[nodiscard]] TrafficView backend_traffic(BackendId id) const override;
     [[nodiscard]] std::vector<FlowMailbox*> flow_mailboxes() override;
+    [[nodiscard]] std::vector<StationMailbox*> station_mailboxes() override;
     Result<void> set_vips(const std::vector<IpAddress>& vips) override;
     [[nodiscard]] Tick now() const override;
 

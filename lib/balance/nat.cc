@@ -25,6 +25,12 @@ NatTables::NatTables(std::span<const Backend> backends, std::vector<IpAddress> p
     replies_ = ServiceIndex::build(pointers, {}, {});
 }
 
+NatTables NatTables::with(Routes routes) const {
+    NatTables other = *this;
+    other.routes_ = std::move(routes);
+    return other;
+}
+
 std::optional<std::uint32_t> NatTables::pool_place(const IpAddress& address) const noexcept {
     const auto at = std::ranges::lower_bound(pool_, address, PoolOrder{});
     if (at == pool_.end() || *at != address) return std::nullopt;

@@ -47,6 +47,9 @@ public:
     // `pool`: in PoolOrder, each once. Cold; allocates.
     NatTables(std::span<const Backend> backends, std::vector<IpAddress> pool, Routes routes);
 
+    // The same with another way to clients. Cost: a copy.
+    [[nodiscard]] NatTables with(Routes routes) const;
+
     // Where packets for `backend`, one of those it was built of, go.
     [[nodiscard]] const PacketEnd& end(BackendId backend) const noexcept {
         return backends_[index(backend)].end;

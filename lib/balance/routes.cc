@@ -18,10 +18,11 @@ Route Routes::find(const IpAddress& destination) const noexcept {
     for (const Connected& network : connected_) {
         if (!network.prefix.contains(destination)) continue;
         const auto station = stations_.find({network.port, destination});
-        return {true, station != stations_.end() ? station->second : invalid_next_hop};
+        return {true, station != stations_.end() ? station->second : invalid_next_hop,
+                network.port};
     }
     const NextHopId gateway = gateways_[destination.family == Family::v4 ? 0 : 1];
-    return {gateway != invalid_next_hop, gateway};
+    return {gateway != invalid_next_hop, gateway, PortId{}};
 }
 
 }  // namespace weir

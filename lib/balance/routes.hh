@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Routes: by which next hop any address is reached, for packets that go to clients. The rule is
 // control/egress.hh's: the port whose `address` prefix matches longest, else the first port with a
-// gateway of the family. Immutable once built; any thread may look up.
+// gateway of the family. A station on a port's network is reached when it stands in the tables: as
+// a next hop of backends, or because the kernel resolved it (control/station_book.hh). Immutable
+// once built; any thread may look up.
 #pragma once
 
 #include <array>
@@ -18,7 +20,8 @@ namespace weir {
 // The answer for one destination.
 struct Route {
     bool exists = false;                    // false: no_route
-    NextHopId next_hop = invalid_next_hop;  // invalid: the station is not one that is known by name
+    NextHopId next_hop = invalid_next_hop;  // invalid: an unknown station on the network of `port`
+    PortId port{};                          // of a station; with a gateway it says nothing
     friend bool operator==(const Route&, const Route&) = default;
 };
 

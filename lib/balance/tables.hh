@@ -91,10 +91,10 @@ struct Tables {
     std::shared_ptr<const NatTables> nat;       // nullptr: no service needs it
 
     // For compile() alone: what the services were made from (the configuration object, and the
-    // count of the registry's adoptions), so that it can tell that only health may differ; and the
-    // place of each ServiceId in `services`.
+    // count of the registry's adoptions), so that it can tell that only health may differ; which
+    // stations the registry had; and the place of each ServiceId in `services`.
     std::shared_ptr<const void> basis;
-    std::uint64_t basis_adoptions = 0;
+    std::uint64_t basis_adoptions = 0, basis_stations = 0;
     std::shared_ptr<const std::vector<std::uint32_t>> places;
 
     // The entry of `id`, or nullptr when it left the configuration. `service` guards against an id

@@ -100,6 +100,13 @@ bool has_basis(const Tables* tables, const World& world, const Registry& registr
            tables->basis_adoptions == registry.adoptions();
 }
 
+// Precondition: `previous` has the same basis.
+std::shared_ptr<const NatTables> nat_of(const Tables& previous, const Config& config,
+                                        const Registry& registry) {
+    if (previous.basis_stations == registry.station_changes()) return previous.nat;
+    return compile_stations(previous.nat, config, registry);
+}
+
 void compile_anew(Tables& tables, std::size_t place, const World& world, const Registry& registry) {
     SharedTable& table = tables.services[place];
     const SharedTable next =
@@ -178,9 +185,10 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     tables->port_addresses = compile_port_addresses(config);
     tables->next_hops = compile_next_hops(world, tables->ports, registry);
     tables->index = compile_index(config, tables->services);
-    tables->nat = same_basis ? previous->nat : compile_nat(config, registry);
+    tables->nat = same_basis ? nat_of(*previous, config, registry) : compile_nat(config, registry);
     tables->basis = world.config;
     tables->basis_adoptions = registry.adoptions();
+    tables->basis_stations = registry.station_changes();
     tables->places = same_basis ? previous->places
                                 : std::make_shared<const std::vector<std::uint32_t>>(
                                       places_by_id(tables->services, registry.service_limit()));
@@ -197,6 +205,12 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
         if (!id || index(*id) >= tables->places->size()) continue;
         const std::size_t place = (*tables->places)[index(*id)];
         if (place < tables->services.size()) compile_anew(*tables, place, world, registry);
+    }
+    if (previous->basis_stations != registry.station_changes()) {
+        tables->next_hops = compile_next_hops(world, tables->ports, registry);
+        tables->nat = nat_of(*previous, *world.config, registry);
+        tables->basis_stations = registry.station_changes();
+        return tables;
     }
     const Neighbors fixed = changes.next_hops.empty() ? Neighbors{} : static_neighbors(world);
     for (const Registry::NextHopKey& key : changes.next_hops) {

@@ -87,6 +87,9 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
 
 // What Tables::nat holds for this configuration; nullptr without services that need it. Pure.
 std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registry& registry);
+// The same when nothing but the registry's stations differs from what `previous` was made from.
+std::shared_ptr<const NatTables> compile_stations(const std::shared_ptr<const NatTables>& previous,
+                                                  const Config& config, const Registry& registry);
 
 // Number of slots of each service in `from` or `to` that lead to another backend, by service name;
 // 0 for those that did not change. Tables of different sizes: slots of `to`, each against the slot

@@ -60,4 +60,10 @@ std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registr
                                              routes_of(config, registry));
 }
 
+std::shared_ptr<const NatTables> compile_stations(const std::shared_ptr<const NatTables>& previous,
+                                                  const Config& config, const Registry& registry) {
+    if (previous == nullptr) return nullptr;
+    return std::make_shared<const NatTables>(previous->with(routes_of(config, registry)));
+}
+
 }  // namespace weir

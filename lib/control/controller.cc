@@ -18,6 +18,7 @@
 #include "lib/control/json.hh"
 #include "lib/control/log.hh"
 #include "lib/control/reload.hh"
+#include "lib/control/stations.hh"
 #include "lib/control/timer.hh"
 #include "lib/control/traffic_baseline.hh"
 #include "lib/control/view_builder.hh"
@@ -84,6 +85,7 @@ private:
 
     void on_probe(const ProbeResult& result);
     void on_neighbor(const Registry::NextHopKey& key, const MacAddress& mac);
+    Result<void> watch_neighbors();
     void set_state(const std::string& service, const std::string& backend, BackendState state,
                    std::function<void()> done);
     ApiActions make_actions();
@@ -114,6 +116,7 @@ private:
     Timer publish_timer_, settle_timer_, tick_timer_, reload_timer_, view_timer_;
     std::unique_ptr<FlowInspector> flows_;
     std::unique_ptr<NeighborMonitor> neighbors_;
+    std::unique_ptr<Stations> stations_;  // where there are neighbours to watch
     std::unique_ptr<Prober> prober_;
     ApiActions actions_;
 };
@@ -141,15 +144,7 @@ RunningController::~RunningController() {
 
 Result<void> RunningController::start(Config config) {
     if (auto prepared = prepare(config); !prepared) return prepared;
-    if (std::ranges::any_of(setup_.taps, [](const auto& tap) { return !tap.empty(); })) {
-        auto monitor =
-            NeighborMonitor::create(setup_.base, setup_.taps,
-                                    [this](const Registry::NextHopKey& key, const MacAddress& mac) {
-                                        on_neighbor(key, mac);
-                                    });
-        if (!monitor) return monitor.error();
-        neighbors_ = std::move(monitor).value();
-    }
+    if (auto watched = watch_neighbors(); !watched) return watched;
     prober_ = std::make_unique<Prober>(setup_.base, setup_.ledger,
                                        [this](const ProbeResult& result) { on_probe(result); });
     adopt(std::make_shared<const Config>(std::move(config)));
@@ -159,6 +154,31 @@ Result<void> RunningController::start(Config config) {
         [this](BackendId id) { return registry_.backend_name(id); },
         [this](EndpointId id) { return registry_.endpoint_key(id); }});
     tick_timer_.set(setup_.period);
+    return {};
+}
+
+Result<void> RunningController::watch_neighbors() {
+    using Key = Registry::NextHopKey;
+    if (std::ranges::all_of(setup_.taps, &std::string::empty)) return {};
+    auto monitor = NeighborMonitor::create(
+        setup_.base, setup_.taps,
+        [this](const Key& key, const MacAddress& mac) { on_neighbor(key, mac); });
+    if (!monitor) return monitor.error();
+    neighbors_ = std::move(monitor).value();
+    Stations::Setup stations;
+    stations.base = setup_.base;
+    stations.mailboxes = data_plane_.station_mailboxes();
+    stations.is_next_hop = [this](const Key& key) {
+        return registry_.find_next_hop(key.port, key.address).has_value();
+    };
+    stations.want = [this](const Key& key) { neighbors_->want_one(key); };
+    stations.forget = [this](const Key& key) { neighbors_->forget(key); };
+    stations.is_usable = [this](const Key& key) { return neighbors_->is_usable(key); };
+    stations.on_change = [this] {
+        adopt_stations(stations_->known(), registry_, world_, changes_);
+        publish_soon();
+    };
+    stations_ = std::make_unique<Stations>(std::move(stations));
     return {};
 }
 
@@ -197,7 +217,9 @@ void RunningController::set_static_neighbors() {
     std::vector<Registry::NextHopKey> wanted;
     std::map<Registry::NextHopKey, MacAddress> learnt;
     world_.neighbors.clear();
+    if (stations_ != nullptr) learnt_.insert(stations_->known().begin(), stations_->known().end());
     for (const auto& key : needed_next_hops(config)) {
+        if (stations_ != nullptr) stations_->give_up(key);
         const auto& fixed = config.ports[index(key.port)].neighbors;
         const auto at = std::ranges::find(fixed, key.address, &StaticNeighbor::address);
         if (at != fixed.end()) {
@@ -210,6 +232,9 @@ void RunningController::set_static_neighbors() {
     }
     learnt_ = std::move(learnt);
     if (neighbors_ == nullptr) return;
+    stations_->set_active(translates(config));
+    std::ranges::copy(stations_->wanted(), std::back_inserter(wanted));
+    adopt_stations(stations_->known(), registry_, world_, changes_);
     std::erase_if(wanted, [this](const auto& key) { return setup_.taps[index(key.port)].empty(); });
     neighbors_->want(std::move(wanted));
 }
@@ -397,6 +422,10 @@ void RunningController::on_probe(const ProbeResult& result) {
 }
 
 void RunningController::on_neighbor(const Registry::NextHopKey& key, const MacAddress& mac) {
+    if (stations_->learn(key, mac)) {
+        return log_debug("neighbor: client {} on {} is {}", to_string(key.address),
+                         world_.config->ports[index(key.port)].name, to_string(mac));
+    }
     const auto& fixed = world_.config->ports[index(key.port)].neighbors;
     const bool is_static =
         std::ranges::find(fixed, key.address, &StaticNeighbor::address) != fixed.end();

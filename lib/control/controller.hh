@@ -19,6 +19,7 @@
 #include "lib/control/prober.hh"
 #include "lib/control/view.hh"
 #include "lib/dataplane/inspect.hh"
+#include "lib/dataplane/station_mailbox.hh"
 #include "lib/wire/result.hh"
 
 struct event_base;
@@ -44,6 +45,8 @@ public:
     [[nodiscard]] virtual TrafficView backend_traffic(BackendId id) const = 0;
     // Flow mailboxes, one per worker.
     [[nodiscard]] virtual std::vector<FlowMailbox*> flow_mailboxes() = 0;
+    // One per worker: clients on ports' networks without a known MAC address.
+    [[nodiscard]] virtual std::vector<StationMailbox*> station_mailboxes() = 0;
     // VIPs that must stand on every TAP; called with each new configuration.
     virtual Result<void> set_vips(const std::vector<IpAddress>& vips) = 0;
     [[nodiscard]] virtual Tick now() const = 0;

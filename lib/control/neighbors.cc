@@ -108,7 +108,7 @@ struct NeighborMonitor::Impl {
     std::map<Key, Entry> entries;        // the wanted ones
     std::set<std::pair<Time, Key>> due;  // one for each entry
     std::map<std::uint32_t, Key> asked;  // the last requests, by sequence number
-    std::uint32_t sequence = 0;
+    std::uint32_t sequence = 0, dump_number = 0;
     bool dump_running = false, dump_again = false;
 
     Impl(event_base* loop, OnNeighbor told, Pace asks)
@@ -128,8 +128,10 @@ struct NeighborMonitor::Impl {
     void learn(const KernelNeighbor& neighbor, bool removed);
     void refused(const nlmsghdr& message);
     void dump();
+    void look_up(const Key& key);
     void ask(const Key& key, Entry& entry);
     void ask_due();
+    void remember(const Key& key);
     void plan(const Key& key, Entry& entry, Time when);
     void arm();
 };
@@ -237,7 +239,9 @@ void NeighborMonitor::Impl::refused(const nlmsghdr& message) {
     if (mnl_nlmsg_get_payload_len(&message) < sizeof(nlmsgerr)) return;
     const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message));
     if (error->error == 0) return;
-    if (error->msg.nlmsg_type == RTM_GETNEIGH) {
+    const bool is_dump =
+        error->msg.nlmsg_type == RTM_GETNEIGH && error->msg.nlmsg_seq == dump_number;
+    if (is_dump) {
         dump_running = false;
         arm();
         return;
@@ -245,7 +249,28 @@ void NeighborMonitor::Impl::refused(const nlmsghdr& message) {
     const auto key = asked.find(error->msg.nlmsg_seq);
     if (key == asked.end()) return;
     const auto entry = entries.find(key->second);
-    if (entry != entries.end()) entry->second.refused = -error->error;
+    if (entry == entries.end()) return;
+    if (error->msg.nlmsg_type != RTM_GETNEIGH) {
+        entry->second.refused = -error->error;
+    } else if (!entry->second.usable()) {  // it has none, or cannot tell of a single one
+        plan(entry->first, entry->second, Clock::now());
+        arm();
+    }
+}
+
+// Does the kernel know it already? If so it answers like a dump, else with an error.
+void NeighborMonitor::Impl::look_up(const Key& key) {
+    alignas(nlmsghdr) std::array<char, 256> buffer{};
+    nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
+    message->nlmsg_type = RTM_GETNEIGH;
+    message->nlmsg_flags = NLM_F_REQUEST;
+    message->nlmsg_seq = ++sequence;
+    auto* head = static_cast<ndmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ndmsg)));
+    head->ndm_family = key.address.family == Family::v4 ? AF_INET : AF_INET6;
+    head->ndm_ifindex = interfaces[index(key.port)];
+    mnl_attr_put(message, NDA_DST, key.address.size(), key.address.bytes.data());
+    remember(key);
+    static_cast<void>(mnl_socket_sendto(netlink, message, message->nlmsg_len));
 }
 
 void NeighborMonitor::Impl::dump() {
@@ -253,7 +278,7 @@ void NeighborMonitor::Impl::dump() {
     nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
     message->nlmsg_type = RTM_GETNEIGH;
     message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message->nlmsg_seq = ++sequence;
+    message->nlmsg_seq = dump_number = ++sequence;
     mnl_nlmsg_put_extra_header(message, sizeof(ndmsg));
     dump_running = mnl_socket_sendto(netlink, message, message->nlmsg_len) > 0;
     dump_again = !dump_running;
@@ -283,14 +308,13 @@ void NeighborMonitor::Impl::ask(const Key& key, Entry& entry) {
     head->ndm_state = NUD_NONE;
     head->ndm_flags = NTF_USE;
     mnl_attr_put(message, NDA_DST, key.address.size(), key.address.bytes.data());
-    asked[sequence] = key;
+    remember(key);
     // Nobody waits: an error comes back as a message, and what got lost is asked again.
     static_cast<void>(mnl_socket_sendto(netlink, message, message->nlmsg_len));
 }
 
 void NeighborMonitor::Impl::ask_due() {
     if (dump_running) return;  // its end arms the timer
-    if (asked.size() > 16 * asks_per_pass) asked.clear();
     const Time now = Clock::now();
     for (unsigned asks = 0; asks < asks_per_pass && !due.empty(); ++asks) {
         if (due.begin()->first > now) break;
@@ -298,6 +322,12 @@ void NeighborMonitor::Impl::ask_due() {
         ask(key, entries.at(key));
     }
     arm();
+}
+
+// Whom the request of this number is about.
+void NeighborMonitor::Impl::remember(const Key& key) {
+    if (asked.size() > 16 * asks_per_pass) asked.clear();
+    asked[sequence] = key;
 }
 
 void NeighborMonitor::Impl::plan(const Key& key, Entry& entry, Time when) {
@@ -346,6 +376,29 @@ void NeighborMonitor::want(std::vector<Registry::NextHopKey> keys) {
     if (more) impl_->dump_again = true;
     if (impl_->dump_again && !impl_->dump_running) impl_->dump();
     impl_->arm();
+}
+
+void NeighborMonitor::want_one(const Registry::NextHopKey& key) {
+    if (index(key.port) >= impl_->interfaces.size()) return;
+    if (impl_->interfaces[index(key.port)] == 0) return;
+    const auto [entry, inserted] = impl_->entries.try_emplace(key);
+    if (!inserted) return;
+    // Asked for when the kernel says that it does not know it; or else then.
+    impl_->plan(key, entry->second, Clock::now() + impl_->pace.retry);
+    impl_->look_up(key);
+    impl_->arm();
+}
+
+void NeighborMonitor::forget(const Registry::NextHopKey& key) {
+    const auto entry = impl_->entries.find(key);
+    if (entry == impl_->entries.end()) return;
+    impl_->due.erase({entry->second.next_ask, key});
+    impl_->entries.erase(entry);
+}
+
+bool NeighborMonitor::is_usable(const Registry::NextHopKey& key) const {
+    const auto entry = impl_->entries.find(key);
+    return entry != impl_->entries.end() && entry->second.usable();
 }
 
 std::string NeighborMonitor::state(const Registry::NextHopKey& key) const {

@@ -47,6 +47,13 @@ public:
     // resolve; resolved ones are re-confirmed every 20 s. Keys of ports without a TAP are left out.
     void want(std::vector<Registry::NextHopKey> keys);
 
+    // One more, and one less, beside the others: for keys that come and go. Cost: O(log n), and a
+    // message to the kernel; no other one is asked for later because of it.
+    void want_one(const Registry::NextHopKey& key);
+    void forget(const Registry::NextHopKey& key);
+
+    // Whether the kernel has a usable entry for a wanted neighbour now.
+    [[nodiscard]] bool is_usable(const Registry::NextHopKey& key) const;
     // The kernel's state word of a wanted neighbour ("REACHABLE", "STALE", "INCOMPLETE", ...);
     // "NONE": the kernel has no entry; "refused: " and why: it did not take the request; empty: not
     // wanted.

@@ -2,6 +2,7 @@
 #include "lib/control/registry.hh"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -148,15 +149,36 @@ Registry::EndpointKey Registry::endpoint_key(EndpointId id) const {
     return index(id) < endpoints_.size() ? endpoints_[index(id)].key : EndpointKey{};
 }
 
-// Precondition: `hops` is sorted.
+// Precondition: `hops` is sorted. Stations last, and never in the place of what is needed.
 void Registry::adopt_next_hops(const std::vector<NextHopKey>& hops) {
-    std::erase_if(next_hop_ids_, [&](const auto& known) {
-        if (std::ranges::binary_search(hops, known.first)) return false;
-        next_hops_[index(known.second)] = {};
-        free_next_hops_.insert(index(known.second));
-        return true;
-    });
+    for (auto known = next_hop_ids_.begin(); known != next_hop_ids_.end();) {
+        const auto hop = known++;
+        if (!std::ranges::binary_search(hops, hop->first)) forget_next_hop(hop);
+    }
     for (const NextHopKey& hop : hops)
+        (void)next_hop(hop.port, hop.address);
+    for (const NextHopKey& station : stations_)
+        (void)next_hop(station.port, station.address);
+    needed_ = hops;
+}
+
+void Registry::forget_next_hop(std::map<NextHopKey, NextHopId>::iterator hop) {
+    next_hops_[index(hop->second)] = {};
+    free_next_hops_.insert(index(hop->second));
+    next_hop_ids_.erase(hop);
+}
+
+void Registry::set_stations(std::vector<NextHopKey> stations) {
+    std::ranges::sort(stations);
+    if (stations == stations_) return;
+    ++station_changes_;
+    for (const NextHopKey& left : std::exchange(stations_, std::move(stations))) {
+        if (std::ranges::binary_search(stations_, left)) continue;
+        if (std::ranges::binary_search(needed_, left)) continue;
+        if (const auto hop = next_hop_ids_.find(left); hop != next_hop_ids_.end())
+            forget_next_hop(hop);
+    }
+    for (const NextHopKey& hop : stations_)
         (void)next_hop(hop.port, hop.address);
 }
 

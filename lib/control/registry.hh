@@ -8,7 +8,8 @@
 // given out again only when all others have been, the one that left first; an entry that still
 // named it would hold a backend of its own service, which BackendEntry::service checks. Next hops:
 // no flow names one, only the tables of one publication do, so ids of those that a configuration no
-// longer needs are given out again at once. Control thread only.
+// longer needs are given out again at once. Stations are next hops that no configuration names:
+// clients on a port's network. They get what room is left. Control thread only.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,14 @@ public:
         IpAddress address;
         auto operator<=>(const NextHopKey&) const = default;
     };
+    // The stations that are next hops from now on, also after an adopt(). Ids of those that left
+    // are given out again at once. Without room, and where the configuration needs the same next
+    // hop, a station is none.
+    void set_stations(std::vector<NextHopKey> stations);
+    [[nodiscard]] const std::vector<NextHopKey>& stations() const noexcept { return stations_; }
+    // Counts the calls that changed something.
+    [[nodiscard]] std::uint64_t station_changes() const noexcept { return station_changes_; }
+
     // By NextHopId; a free place holds an unspecified address.
     [[nodiscard]] const std::vector<NextHopKey>& next_hops() const noexcept { return next_hops_; }
 
@@ -106,6 +115,7 @@ private:
     void adopt_endpoints(const Config& config);
     void give_endpoint(const EndpointKey& key);
     void adopt_next_hops(const std::vector<NextHopKey>& hops);
+    void forget_next_hop(std::map<NextHopKey, NextHopId>::iterator hop);
 
     struct EndpointSlot {
         EndpointKey key;
@@ -118,7 +128,8 @@ private:
     std::map<NextHopKey, NextHopId> next_hop_ids_;
     std::vector<NextHopKey> next_hops_;
     std::set<std::uint32_t> free_next_hops_;
-    std::uint64_t adoptions_ = 0;
+    std::uint64_t adoptions_ = 0, station_changes_ = 0;
+    std::vector<NextHopKey> needed_, stations_;  // both sorted
 };
 
 }  // namespace weir

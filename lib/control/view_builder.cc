@@ -186,6 +186,8 @@ InstanceView ViewBuilder::build(const ViewSource& source, const ViewScope& scope
     if (scope.neighbors) {
         for (const auto& key : needed_next_hops(config))
             view.neighbors.push_back(neighbor_view(source, key));
+        for (const auto& key : source.registry.stations())
+            view.neighbors.push_back(neighbor_view(source, key));
     }
     if (scope.health) view.health = source.health.views(source.now);
     return view;

@@ -55,6 +55,14 @@ std::uint32_t mtu_to_client(const Tables& tables, const IpAddress& client) noexc
     return route.exists ? mtu_behind(tables, route.next_hop) : 0;
 }
 
+std::optional<UnknownStation> unknown_station(const Tables& tables,
+                                              const IpAddress& client) noexcept {
+    const Route route = tables.nat->routes().find(client);
+    if (!route.exists || route.next_hop != invalid_next_hop) return std::nullopt;
+    if (!tables.ports[index(route.port)].has_tap) return std::nullopt;
+    return UnknownStation{route.port, client};
+}
+
 void translate_request(const Tables& tables, BackendId backend, const PacketMeta& meta,
                        const Packet& packet) noexcept {
     PacketEnd end = tables.nat->end(backend);

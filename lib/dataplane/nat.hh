@@ -8,6 +8,7 @@
 #include "lib/balance/tables.hh"
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/packet_meta.hh"
+#include "lib/dataplane/station_mailbox.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/key.hh"
 #include "lib/flow/nat_table.hh"
@@ -60,6 +61,11 @@ struct NatReply {
 
 // Of the port towards the client at this address; 0: there is no way.
 [[nodiscard]] std::uint32_t mtu_to_client(const Tables& tables, const IpAddress& client) noexcept;
+
+// The client at this address when nothing but its MAC address is missing and the kernel can look it
+// up: on the network of a port with a TAP, and not in the tables.
+[[nodiscard]] std::optional<UnknownStation> unknown_station(const Tables& tables,
+                                                            const IpAddress& client) noexcept;
 
 // The client's packet gets the end of `backend`, of a nat service, as its destination, and is a hop
 // older. Precondition: TTL or hop limit is 2 or more.

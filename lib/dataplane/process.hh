@@ -32,6 +32,7 @@
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/packet_meta.hh"
+#include "lib/dataplane/station_mailbox.hh"
 #include "lib/dataplane/token_bucket.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/deadlines.hh"
@@ -102,6 +103,9 @@ public:
     void sweep(std::uint32_t lines, Tick now) noexcept;
     // The same for `count` datagrams that came in fragments.
     void sweep_fragments(std::uint32_t count, Tick now) noexcept { fragments_.sweep(count, now); }
+
+    // Clients on a port's network whose MAC address was missing; the control thread takes them.
+    [[nodiscard]] StationMailbox& unknown_stations() noexcept { return unknown_stations_; }
 
 private:
     struct Choice {  // backend == nullptr: dropped for `reason`
@@ -182,7 +186,8 @@ private:
     // A reply to an address of the pool: what its binding says.
     Verdict serve_pool_reply(const Tables& tables, const Classified& classified, Packet& packet,
                              Tick now) noexcept;
-    // Drops for `dropped`; or a reply that does not fit the way to the client is answered.
+    // Drops for `dropped`, and has the client looked up where that mends it; or a reply that does
+    // not fit the way to the client is answered.
     Verdict refuse_reply(const Tables& tables, const IpAddress& client, const PacketMeta& meta,
                          Packet& packet, const Verdict& dropped, Tick now) noexcept;
     // The entry of the client's flow lives on, if it names the backend that sent from there.
@@ -273,6 +278,7 @@ private:
     TokenBucket untracked_icmp_{untracked_icmp_limit};
     RateLimit answer_limit_;  // as it was when the bucket was made
     TokenBucket answers_{answer_limit_};
+    StationMailbox unknown_stations_;
 };
 
 }  // namespace weir

@@ -89,6 +89,9 @@ Verdict forward_from_pool(const Tables& tables, const BackendEntry& backend, con
 Verdict Pipeline::refuse_reply(const Tables& tables, const IpAddress& client,
                                const PacketMeta& meta, Packet& packet, const Verdict& dropped,
                                Tick now) noexcept {
+    if (dropped.action == Action::drop && dropped.reason == DropReason::no_neighbor) {
+        if (const auto station = unknown_station(tables, client)) unknown_stations_.leave(*station);
+    }
     if (dropped.action != Action::drop || dropped.reason != DropReason::too_big) return dropped;
     const std::optional<IpAddress>& own = tables.port_addresses[index(packet.port)].of(meta.family);
     if (!own) return dropped;

@@ -84,6 +84,14 @@ std::vector<FlowMailbox*> Engine::flow_mailboxes() {
     return mailboxes;
 }
 
+std::vector<StationMailbox*> Engine::station_mailboxes() {
+    std::vector<StationMailbox*> mailboxes;
+    for (const auto& lcore : lcores_)
+        if (WorkerStep* worker = lcore->loop->worker())
+            mailboxes.push_back(&worker->unknown_stations());
+    return mailboxes;
+}
+
 std::uint64_t Engine::tx_full(PortId port) const noexcept {
     std::uint64_t frames = control_tx_->full(port);
     for (const auto& lcore : lcores_)

@@ -20,6 +20,7 @@
 #include "lib/control/plan.hh"
 #include "lib/dataplane/counters.hh"
 #include "lib/dataplane/inspect.hh"
+#include "lib/dataplane/station_mailbox.hh"
 #include "lib/dpdk/clock.hh"
 #include "lib/dpdk/exception_path.hh"
 #include "lib/dpdk/lcore_loop.hh"
@@ -111,6 +112,7 @@ public:
     }
     // One per worker, for the control thread.
     [[nodiscard]] std::vector<FlowMailbox*> flow_mailboxes();
+    [[nodiscard]] std::vector<StationMailbox*> station_mailboxes();
     [[nodiscard]] const std::vector<std::unique_ptr<MbufRing>>& rings() const noexcept {
         return rings_;
     }

@@ -58,6 +58,10 @@ public:
 
     // For the control thread, which asks through it (see inspect.hh).
     [[nodiscard]] FlowMailbox& mailbox() noexcept { return mailbox_; }
+    // For the control thread, which takes from it.
+    [[nodiscard]] StationMailbox& unknown_stations() noexcept {
+        return pipeline_.unknown_stations();
+    }
 
     static constexpr std::uint32_t sweep_per_loop = 32;
     // Of the fragment table: all of it in 64 ms.

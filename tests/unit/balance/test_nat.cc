@@ -75,10 +75,10 @@ TEST_CASE("routes: the narrowest network, there its stations; else the gateway",
                          {*parse_prefix("fd00::5/64"), PortId{1}}},
                         stations, NextHopId{40}, invalid_next_hop);
     CHECK(routes.find(ip("10.0.0.9")) == Route{true, NextHopId{1}});
-    CHECK(routes.find(ip("10.0.1.9")) == Route{true, NextHopId{2}});
-    CHECK(routes.find(ip("10.0.1.8")) == Route{true, invalid_next_hop});
+    CHECK(routes.find(ip("10.0.1.9")) == Route{true, NextHopId{2}, PortId{1}});
+    CHECK(routes.find(ip("10.0.1.8")) == Route{true, invalid_next_hop, PortId{1}});
     CHECK(routes.find(ip("10.0.0.10")) == Route{true, invalid_next_hop});
     CHECK(routes.find(ip("192.0.2.1")) == Route{true, NextHopId{40}});
-    CHECK(routes.find(ip("fd00::9")) == Route{true, invalid_next_hop});
+    CHECK(routes.find(ip("fd00::9")) == Route{true, invalid_next_hop, PortId{1}});
     CHECK(routes.find(ip("2001:db8::1")) == Route{false, invalid_next_hop});
 }

@@ -145,6 +145,8 @@ inline bool same(const Tables& a, const Tables& b, const Config& config) {
             return x.mac == y.mac && x.vlan == y.vlan && x.mtu == y.mtu && x.has_tap == y.has_tap;
         }))
         return false;
+    if ((a.nat == nullptr) != (b.nat == nullptr)) return false;
+    if (a.nat != nullptr && !(a.nat->routes() == b.nat->routes())) return false;
     return same_index(a, b, config);
 }
 

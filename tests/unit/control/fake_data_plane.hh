@@ -18,6 +18,7 @@ public:
     bool is_settled = true;
     std::map<std::uint32_t, TrafficView> services, backends;  // by id
     std::vector<FlowMailbox*> mailboxes;
+    std::vector<StationMailbox*> station_boxes;
     std::uint64_t flow_insert_failed = 0;
 
     void publish(std::unique_ptr<const Tables> tables) override {
@@ -41,6 +42,7 @@ public:
     TrafficView service_traffic(ServiceId id) const override { return at(services, index(id)); }
     TrafficView backend_traffic(BackendId id) const override { return at(backends, index(id)); }
     std::vector<FlowMailbox*> flow_mailboxes() override { return mailboxes; }
+    std::vector<StationMailbox*> station_mailboxes() override { return station_boxes; }
     Result<void> set_vips(const std::vector<IpAddress>& wanted) override {
         vips.push_back(wanted);
         if (refuse_vips) return Error{"cannot set the VIPs"};

@@ -27,7 +27,7 @@ public:
 
     // Answers true when the change was a new configuration.
     bool step() {
-        switch (draw(13)) {
+        switch (draw(14)) {
             case 0:
             case 1:
             case 2:
@@ -55,6 +55,9 @@ public:
                 changes.next_hops.insert(hop);
                 return false;
             }
+            case 13:
+                change_stations();
+                return false;
             case 6:
                 pick([&](auto&, auto& b) { b.weight = draw(4) * 50; });
                 break;
@@ -120,6 +123,7 @@ private:
         }
         auto added = service(name, number, draw(6), static_cast<Forward>(draw(2)));
         if (number % 2 != 0) added.key.last_port = 450;
+        if (number == 2) added.forward = Forward::nat;
         if (number % 4 == 3) added.key.protocol = ServiceProtocol::any;
         config_.services.push_back(std::move(added));
     }
@@ -140,6 +144,16 @@ private:
             if (b.name == name) return;
         }
         s.backends.push_back({name, address(), 100, BackendState::active});
+    }
+    void change_stations() {
+        std::vector<Registry::NextHopKey> stations;
+        for (const char* address : {"10.0.3.7", "10.0.3.9", "10.0.3.10", "fd00:5::9"})
+            if (draw(2) == 0) stations.push_back({PortId{1}, ip(address)});
+        for (const auto& key : stations)
+            world.neighbors[key] = mac(std::uint8_t(draw(9)));
+        for (const auto& key : stations)
+            changes.next_hops.insert(key);
+        registry.set_stations(std::move(stations));
     }
     void change_network() {
         PortConfig& port = config_.ports[draw(2)];

@@ -187,6 +187,43 @@ TEST_CASE("neighbors: what the kernel knew before is told, group addresses are n
     CHECK(network.until_mac(known, "02:bb:00:00:00:20"));
 }
 
+TEST_CASE("neighbors: one more is resolved beside the others, and given up alone",
+          "[control][neighbors]") {
+    if (!may_make_namespaces()) return;
+    Network network;
+    network.build();
+    const Key four = key(lan, "10.77.0.2"), six = key(lan, "fd77::2"),
+              other = key(lan, "10.77.0.3");
+    network.monitor->want({other});
+    network.monitor->want_one(four);
+    network.monitor->want_one(six);
+    network.monitor->want_one(six);
+    network.monitor->want_one(key(bare, "10.77.0.2"));
+    CHECK(network.monitor->size() == 3);
+    CHECK_FALSE(network.monitor->is_usable(four));
+    CHECK(network.until_mac(four, "02:00:00:00:77:02"));
+    CHECK(network.until_mac(six, "02:00:00:00:77:02"));
+    CHECK(network.until_mac(other, "02:00:00:00:77:02"));
+    CHECK(network.monitor->is_usable(four));
+    // What the kernel knows already is told, and one that an operator set is left as it is.
+    REQUIRE(network.here.run("ip neigh add 10.77.0.20 dev lan0x lladdr 02:bb:00:00:00:20"));
+    const Key fixed = key(lan, "10.77.0.20");
+    network.monitor->want_one(fixed);
+    CHECK(network.until_mac(fixed, "02:bb:00:00:00:20"));
+    CHECK(network.monitor->state(fixed) == "PERMANENT");
+    CHECK(network.here.run("ip neigh show 10.77.0.20 dev lan0x | grep -q PERMANENT"));
+
+    network.monitor->forget(four);
+    network.monitor->forget(four);
+    CHECK(network.monitor->size() == 3);
+    CHECK(network.monitor->state(four).empty());
+    CHECK_FALSE(network.monitor->is_usable(four));
+    // It goes on for the others: a silent change is noticed.
+    REQUIRE(network.peer.run("ip link set far address 02:00:00:00:77:99"));
+    CHECK(network.until_mac(six, "02:00:00:00:77:99"));
+    CHECK(network.mac_of(four) == "02:00:00:00:77:02");
+}
+
 TEST_CASE("neighbors: lost events only cost a new dump", "[control][neighbors]") {
     if (!may_make_namespaces()) return;
     Network network;

@@ -226,6 +226,58 @@ TEST_CASE("registry: next hops are shared, and their ids given out again at once
     CHECK(registry.next_hops().size() == 3);
 }
 
+TEST_CASE("registry: stations get what room is left, and displace nothing", "[control][stations]") {
+    Registry registry;
+    const ServiceConfig near = service("near", 1, 2), far = service("far", 2, 2);
+    REQUIRE(registry.adopt(with({near})).ok());
+    const auto key = [](std::uint32_t number) {
+        return Registry::NextHopKey{PortId{1},
+                                    {{10, 7, std::uint8_t(number >> 8), std::uint8_t(number)}, {}}};
+    };
+    const auto id = [&](const Registry::NextHopKey& of) {
+        return registry.find_next_hop(of.port, of.address);
+    };
+    const auto backend = id({PortId{1}, ip("10.0.1.10")});
+    registry.set_stations({key(2), key(1)});
+    CHECK(registry.station_changes() == 1);
+    registry.set_stations({key(1), key(2)});
+    CHECK(registry.station_changes() == 1);  // nothing new
+    CHECK(id(key(1)).has_value());
+    CHECK(registry.stations() == std::vector{key(1), key(2)});
+
+    // A reload keeps them, one that leaves frees its number for the next.
+    REQUIRE(registry.adopt(with({near, far})).ok());
+    CHECK(id({PortId{1}, ip("10.0.1.10")}) == backend);
+    CHECK(id({PortId{1}, ip("10.0.2.11")}).has_value());
+    REQUIRE(id(key(1)).has_value());
+    CHECK(registry.next_hops().size() == 6);
+    const auto freed = id(key(1));
+    registry.set_stations({key(2), key(3)});
+    CHECK_FALSE(id(key(1)).has_value());
+    CHECK(id(key(3)) == freed);
+
+    // One that the configuration needs stays when it is no station any more.
+    registry.set_stations({key(2), {PortId{1}, ip("10.0.1.10")}});
+    registry.set_stations({});
+    CHECK(id({PortId{1}, ip("10.0.1.10")}) == backend);
+    CHECK_FALSE(id(key(2)).has_value());
+}
+
+TEST_CASE("registry: stations never keep a next hop of the configuration out",
+          "[control][stations]") {
+    Registry registry;
+    REQUIRE(registry.adopt(with({service("near", 1, 2)})).ok());
+    std::vector<Registry::NextHopKey> crowd;
+    for (std::uint32_t i = 0; i < max_next_hops + 10; ++i)
+        crowd.push_back(
+            {PortId{0}, {{10, std::uint8_t(i >> 16), std::uint8_t(i >> 8), std::uint8_t(i)}, {}}});
+    registry.set_stations(crowd);
+    CHECK(registry.next_hops().size() == max_next_hops);
+    REQUIRE(registry.adopt(with({service("near", 1, 2), service("far", 2, 3)})).ok());
+    CHECK(registry.next_hops().size() == max_next_hops);
+    CHECK(registry.find_next_hop(PortId{1}, ip("10.0.2.12")).has_value());
+}
+
 TEST_CASE("registry: agrees with a model over random reloads", "[control][property]") {
     using Name = std::pair<std::string, std::string>;
     for (unsigned seed = 0; seed < 20; ++seed) {

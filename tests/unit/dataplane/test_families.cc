@@ -290,3 +290,21 @@ TEST_CASE("families: a flow goes on when a reload gives its service the other fa
     CHECK(cut(ip, 8, 40) == address("fd00:5::32") + address("fd00:5::11"));
     CHECK(talk.worker.nat.size() == 1);
 }
+
+TEST_CASE("families: a client on the port's own network is looked up by its own address",
+          "[dataplane][families][stations]") {
+    for (const Family clients : {Family::v4, Family::v6}) {
+        FamiliesTalk talk(clients);
+        talk.open();
+        const IpPrefix network = *parse_prefix(talk.world.client + (talk.world.v6 ? "/64" : "/24"));
+        talk.world.tables.nat = std::make_shared<const NatTables>(talk.world.tables.nat->with(
+            Routes({{network, PortId{0}}}, {}, invalid_next_hop, invalid_next_hop)));
+        const Bytes reply = from(backend_mac, ip_packet({.field = df}, talk.world.backend,
+                                                        talk.world.pool, talk.tcp_reply(ack)));
+        CHECK(talk.run(reply).reason == DropReason::no_neighbor);
+        CHECK(talk.worker.sent == reply);
+        CHECK(talk.worker.pipeline.unknown_stations().take() ==
+              UnknownStation{PortId{0}, *parse_ip(talk.world.client)});
+        CHECK_FALSE(talk.worker.pipeline.unknown_stations().take());
+    }
+}

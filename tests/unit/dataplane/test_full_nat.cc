@@ -249,3 +249,16 @@ TEST_CASE("full-nat: a reply goes to the worker that owns its port", "[dataplane
         }
     }
 }
+
+TEST_CASE("full-nat: a client on the port's own network is left to be looked up",
+          "[dataplane][nat][stations]") {
+    FullNatWorld world;
+    FullNatWorker worker;
+    REQUIRE(worker.run(world.tables, client_frame(4711, syn, "10.0.7.9")).is_sent());
+    const Ends asked = ends_of(worker.sent);
+    CHECK_FALSE(worker.pipeline.unknown_stations().take());  // requests need no way back
+    CHECK(worker.run(world.tables, answer_to(asked)).reason == DropReason::no_neighbor);
+    CHECK(worker.pipeline.unknown_stations().take() ==
+          UnknownStation{PortId{0}, *parse_ip("10.0.7.9")});
+    CHECK_FALSE(worker.pipeline.unknown_stations().take());
+}

@@ -184,3 +184,56 @@ TEST_CASE("nat: a reply has the owner of the client's packets", "[dataplane][nat
                     : 0;
     CHECK(same < 5);
 }
+
+TEST_CASE("nat: a client on the port's own network is left to be looked up, and then reached",
+          "[dataplane][nat][stations]") {
+    NatWorld world;
+    Worker1 worker;
+    StationMailbox& mailbox = worker.pipeline.unknown_stations();
+    const IpAddress client = *parse_ip("10.0.7.9");
+    const Bytes reply = Ethernet{.destination = our_mac, .source = backend_mac} /
+                        (Ip4{.source = "10.0.0.11", .destination = to_string(client)} /
+                         (Tcp{.source = backend_port, .destination = 4711} / filled(10)));
+    const Verdict unknown = worker.run(world.tables, reply);
+    CHECK(unknown.action == Action::drop);
+    CHECK(unknown.reason == DropReason::no_neighbor);
+    CHECK(worker.sent == reply);
+    CHECK(mailbox.take() == UnknownStation{PortId{0}, client});
+    CHECK_FALSE(mailbox.take());
+
+    // In the tables but not resolved: somebody asks for it already.
+    const auto number = NextHopId{static_cast<std::uint32_t>(world.tables.next_hops.size())};
+    world.tables.next_hops.push_back(make_next_hop(PortId{0}, world.tables.ports[0], nullptr));
+    const Routes::Station station{PortId{0}, client, number};
+    world.tables.nat = std::make_shared<const NatTables>(
+        world.tables.nat->with(Routes({{*parse_prefix("10.0.0.5/16"), PortId{0}}}, {&station, 1},
+                                      invalid_next_hop, invalid_next_hop)));
+    CHECK(worker.run(world.tables, reply).reason == DropReason::no_neighbor);
+    CHECK_FALSE(mailbox.take());
+
+    const MacAddress found = *parse_mac("02:00:00:00:07:09");
+    world.tables.next_hops.back() = make_next_hop(PortId{0}, world.tables.ports[0], &found);
+    REQUIRE(worker.run(world.tables, reply).is_sent());
+    CHECK(Bytes(worker.sent.begin(), worker.sent.begin() + 6) == mac("02:00:00:00:07:09"));
+    CHECK(address_in(worker.sent, 14 + 12) == "203.0.113.10");
+    CHECK(destination_of(worker.sent) == "10.0.7.9");
+    CHECK_FALSE(mailbox.take());
+}
+
+TEST_CASE("nat: nobody is looked up for whom that mends nothing", "[dataplane][nat][stations]") {
+    NatWorld world;
+    Worker1 worker;
+    const auto reply_to = [&](const std::string& client) {
+        const Bytes frame = Ethernet{.destination = our_mac, .source = backend_mac} /
+                            (Ip4{.source = "10.0.0.11", .destination = client} /
+                             (Tcp{.source = backend_port, .destination = 4711} / filled(10)));
+        static_cast<void>(worker.run(world.tables, frame));
+        return worker.pipeline.unknown_stations().take();
+    };
+    CHECK_FALSE(reply_to("198.18.0.7"));  // behind the gateway
+    world.tables.next_hops.back() = make_next_hop(PortId{0}, world.tables.ports[0], nullptr);
+    CHECK_FALSE(reply_to("198.18.0.7"));  // which is a next hop that is not resolved
+    CHECK(reply_to("10.0.7.9").has_value());
+    world.tables.ports[0].has_tap = false;  // nobody there to ask
+    CHECK_FALSE(reply_to("10.0.7.9"));
+}
