@@ -303,6 +303,27 @@ void classify_pool(const Packet& packet, const PoolEnd& end, Classified& result)
     return true;
 }
 
+// What `result.parsed`, of a packet that is IP, is for.
+void classify_ip(const Tables& tables, const Packet& packet, bool group_frame,
+                 Classified& result) noexcept {
+    const Parsed& parsed = result.parsed;
+    const FlowKey key = flow_key(packet.data, parsed);
+    const ServiceMatch match =
+        tables.index.find(key.destination_address(), parsed.protocol, key.destination_port);
+    if (match.role == AddressRole::vip) {
+        result.is_for_vip = true;
+        classify_vip(tables, packet, key, match, group_frame, result);
+    } else if (match.role == AddressRole::own ||
+               !classify_reply(tables, packet, group_frame, result)) {
+        result.verdict =
+            to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
+    }
+}
+
+bool is_group_frame(const Packet& packet) noexcept {
+    return group_bit(reinterpret_cast<const EthernetHeader*>(packet.data)->destination);
+}
+
 }  // namespace
 
 Classified classify(const Tables& tables, const Packet& packet,
@@ -314,7 +335,7 @@ Classified classify(const Tables& tables, const Packet& packet,
         return result;
     }
     const auto& ethernet = *reinterpret_cast<const EthernetHeader*>(packet.data);
-    const bool group_frame = group_bit(ethernet.destination);
+    const bool group_frame = is_group_frame(packet);
     if (!group_frame && ethernet.destination != port.mac.bytes) {
         result.verdict = Verdict::dropped(DropReason::not_our_mac);
         return result;
@@ -335,17 +356,16 @@ Classified classify(const Tables& tables, const Packet& packet,
         return result;
     }
     if (parsed.l4 == L4Status::fragment && ports != nullptr) take_ports(result.parsed, *ports);
-    const FlowKey key = flow_key(packet.data, parsed);
-    const ServiceMatch match =
-        tables.index.find(key.destination_address(), parsed.protocol, key.destination_port);
-    if (match.role == AddressRole::vip) {
-        result.is_for_vip = true;
-        classify_vip(tables, packet, key, match, group_frame, result);
-    } else if (match.role == AddressRole::own ||
-               !classify_reply(tables, packet, group_frame, result)) {
-        result.verdict =
-            to_kernel(tables, punt_class(tables, packet, parsed, key, match.role), packet.port);
-    }
+    classify_ip(tables, packet, group_frame, result);
+    return result;
+}
+
+Classified classify_fragment(const Tables& tables, const Packet& packet, const Parsed& parsed,
+                             const FragmentPorts& ports) noexcept {
+    Classified result;
+    result.parsed = parsed;
+    take_ports(result.parsed, ports);
+    classify_ip(tables, packet, is_group_frame(packet), result);
     return result;
 }
 

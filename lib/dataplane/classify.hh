@@ -41,4 +41,9 @@ struct Classified {
 [[nodiscard]] Classified classify(const Tables& tables, const Packet& packet,
                                   const FragmentPorts* ports = nullptr) noexcept;
 
+// The same for a fragment that classify() just called one: `parsed` is what it said.
+[[nodiscard]] Classified classify_fragment(const Tables& tables, const Packet& packet,
+                                           const Parsed& parsed,
+                                           const FragmentPorts& ports) noexcept;
+
 }  // namespace weir

@@ -125,15 +125,15 @@ bool Pipeline::receive_fragment(const Tables& tables, Packet& packet, const Pars
         fragments_.admit(fragment_of(packet.data, parsed, own ? &*own : nullptr), now);
     fragment_ports_[i] = answer.ports;
     if (answer.what == FragmentTable::What::pass)
-        return receive_known(tables, packet, i, verdict, now);
+        return receive_known(tables, classify_fragment(tables, packet, parsed, answer.ports),
+                             packet, i, verdict, now);
     verdict = answer.what == FragmentTable::What::wait ? Verdict::held(answer.slot)
                                                        : Verdict::dropped(reason_of(answer.what));
     return false;
 }
 
-bool Pipeline::receive_known(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
-                             Tick now) noexcept {
-    const Classified classified = classify(tables, packet, &fragment_ports_[i]);
+bool Pipeline::receive_known(const Tables& tables, const Classified& classified, Packet& packet,
+                             std::size_t i, Verdict& verdict, Tick now) noexcept {
     verdict = classified.verdict;
     const bool is_flow = classified.service != nullptr || classified.pool_end;
     if (is_flow && place_.workers > 1) {
@@ -170,7 +170,8 @@ void Pipeline::process_fragments(const Tables& tables, std::span<Packet> packets
     BurstMask flows = 0;
     for (std::size_t i = 0; i < packets.size(); ++i) {
         fragment_ports_[i] = ports[i];
-        flows |= receive_known(tables, packets[i], i, verdicts[i], now) ? bit(i) : 0;
+        const Classified known = classify(tables, packets[i], &ports[i]);
+        flows |= receive_known(tables, known, packets[i], i, verdicts[i], now) ? bit(i) : 0;
     }
     serve_all(tables, flows, {}, packets, verdicts, now);
 }

@@ -138,9 +138,9 @@ private:
                             std::size_t i, Verdict& verdict, Tick now) noexcept;
     bool receive_fragment(const Tables& tables, Packet& packet, const Parsed& parsed, std::size_t i,
                           Verdict& verdict, Tick now) noexcept;
-    // Of a fragment whose datagram has fragment_ports_[i].
-    bool receive_known(const Tables& tables, Packet& packet, std::size_t i, Verdict& verdict,
-                       Tick now) noexcept;
+    // Of a fragment whose datagram has fragment_ports_[i], by which it was classified.
+    bool receive_known(const Tables& tables, const Classified& classified, Packet& packet,
+                       std::size_t i, Verdict& verdict, Tick now) noexcept;
     // Of a packet for `classified.service`.
     void set_flow(const Packet& packet, const Classified& classified, std::size_t i) noexcept;
     // The same packet, of a service with `quic`.

@@ -121,7 +121,8 @@ inline L4Status read_transport(Bytes frame, std::uint32_t end, Parsed& parsed) n
 }
 
 // True when the header's sum is all ones (RFC 1071); the byte order does not matter for that.
-inline bool ipv4_sum_is_good(const std::uint8_t* header, std::size_t length) noexcept {
+[[gnu::always_inline]] inline bool ipv4_sum_is_good(const std::uint8_t* header,
+                                                    std::size_t length) noexcept {
     std::uint64_t sum = 0;
     for (std::size_t at = 0; at < length; at += 4) {
         std::uint32_t word;
@@ -146,8 +147,12 @@ inline L3Status read_ipv4(Bytes frame, std::uint32_t frame_length, NicChecksum n
             return L3Status::ip_bad_header;
     }
     if (nic != NicChecksum::good) {
-        if (nic == NicChecksum::bad || !ipv4_sum_is_good(frame.data() + at, header_length))
-            return L3Status::ip_bad_checksum;
+        const std::uint8_t* const header = frame.data() + at;
+        // Nearly all have this length, for which the compiler needs no loop.
+        const bool good = header_length == sizeof(Ipv4Header)
+                              ? ipv4_sum_is_good(header, sizeof(Ipv4Header))
+                              : ipv4_sum_is_good(header, header_length);
+        if (nic == NicChecksum::bad || !good) return L3Status::ip_bad_checksum;
     }
     const std::uint32_t total = ip.total_length.host();
     if (total < header_length || total > frame_length - at) return L3Status::ip_bad_length;
@@ -239,12 +244,9 @@ inline L3Status read_ipv6(Bytes frame, std::uint32_t frame_length, Parsed& parse
 }
 
 // What was already read of an IP header that turned out unsound must not be taken for good.
-[[gnu::noinline]] Parsed without_ip_fields(const Parsed& parsed) noexcept {
-    Parsed result;
-    result.l3 = parsed.l3;
-    result.ether_type = parsed.ether_type;
-    result.l3_offset = parsed.l3_offset;
-    return result;
+[[gnu::noinline]] void forget_ip_fields(Parsed& parsed) noexcept {
+    parsed =
+        Parsed{.l3 = parsed.l3, .ether_type = parsed.ether_type, .l3_offset = parsed.l3_offset};
 }
 
 }  // namespace
@@ -255,7 +257,7 @@ bool is_extension_header(std::uint8_t next) noexcept {
 
 Parsed parse(std::span<const std::uint8_t> frame, std::uint32_t frame_length,
              const ParseOptions& options) noexcept {
-    Parsed parsed;
+    Parsed parsed;  // the one object that is returned: a copy would wait for its narrow stores
     if (frame.size() < ethernet_length || frame.size() > frame_length) return parsed;
     parsed.ether_type = header_at<EthernetHeader>(frame, 0).ether_type.host();
     parsed.l3_offset = ethernet_length;
@@ -278,7 +280,7 @@ Parsed parse(std::span<const std::uint8_t> frame, std::uint32_t frame_length,
             return parsed;
     }
     if (parsed.l3 != L3Status::ip) [[unlikely]]
-        return without_ip_fields(parsed);
+        forget_ip_fields(parsed);
     return parsed;
 }
 

@@ -107,7 +107,7 @@ gen::FrameOptions Setting::frames(const Case& which, std::uint64_t flows) const 
             .destination_port = 80,
             .udp = false,
             .flows = flows,
-            .size = 0};
+            .size = which.frame_bytes};
 }
 
 gen::Expectation Setting::expectation(const Case& which) const {

@@ -23,6 +23,7 @@ namespace weir::bench {
 struct Case {
     Family family = Family::v4;
     Forward forward = Forward::ipip;
+    std::uint16_t frame_bytes = 0;  // with FCS; 0: the least
 };
 // The modes that there are services of.
 inline constexpr Forward modes[] = {Forward::dsr_l2, Forward::ipip,  Forward::gre,

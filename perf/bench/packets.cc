@@ -6,7 +6,24 @@
 
 #include <fmt/format.h>
 
+#include "lib/wire/checksum.hh"
+#include "lib/wire/headers.hh"
+
 namespace weir::bench {
+
+namespace {
+
+void set_fragment(std::uint8_t* ip, std::uint16_t id, std::uint16_t field) {
+    Ipv4Header header;
+    std::memcpy(&header, ip, sizeof header);
+    const std::uint16_t sum = checksum_update(header.checksum.host(), header.id.host(), id);
+    header.checksum = be16::from_host(checksum_update(sum, header.fragment.host(), field));
+    header.id = be16::from_host(id);
+    header.fragment = be16::from_host(field);
+    std::memcpy(ip, &header, sizeof header);
+}
+
+}  // namespace
 
 Packets::Packets(const Setting& setting, const Case& which, std::uint64_t flows,
                  std::uint32_t round)
@@ -49,6 +66,20 @@ void Packets::fill_from(std::uint64_t first, std::uint32_t count, bool syn) {
     sent_.resize(count);
     for (std::uint32_t i = 0; i < count; ++i)
         fill(i, static_cast<std::uint32_t>(first + i), syn);
+}
+
+void Packets::make_first_fragments() {
+    for (const Packet& packet : packets_)
+        set_fragment(packet.data + sizeof(EthernetHeader), ++datagram_, ipv4_more_fragments);
+}
+
+void Packets::make_whole() {
+    const std::span<const std::uint8_t> blank = frames_.blank();
+    Ipv4Header header;
+    std::memcpy(&header, blank.data() + sizeof(EthernetHeader), sizeof header);
+    for (const Packet& packet : packets_)
+        set_fragment(packet.data + (packet.length - blank.size()) + sizeof(EthernetHeader),
+                     header.id.host(), header.fragment.host());
 }
 
 void Packets::check() {

@@ -34,6 +34,11 @@ public:
     void fill_random(bool syn);
     void fill_from(std::uint64_t first, std::uint32_t count, bool syn);
 
+    // Makes every packet of the round the first fragment of a datagram of its own (RFC 791, 3.1),
+    // and what became of it, tunnelled or not, the frame of the flow again. IPv4 only.
+    void make_first_fragments();
+    void make_whole();
+
     [[nodiscard]] std::span<Packet> packets() noexcept { return packets_; }
     [[nodiscard]] std::span<Verdict> verdicts() noexcept { return verdicts_; }
     // Every packet of the round was sent, to the backend of its flow, byte by byte as it should be.
@@ -50,6 +55,7 @@ private:
     Region pool_;
     std::uint64_t flows_;
     std::uint32_t round_, next_buffer_ = 0;
+    std::uint16_t datagram_ = 0;
     std::vector<Packet> packets_;
     std::vector<Verdict> verdicts_;
     std::vector<std::uint32_t> sent_;  // flow of each packet of the round

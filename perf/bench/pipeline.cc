@@ -71,6 +71,17 @@ public:
         }));
     }
 
+    // Each of another datagram, and of more at once than there is room for.
+    [[nodiscard]] Spread first_fragments() {
+        return spread_of(windows_of(options_.plan, [this](Stopwatch& watch) {
+            packets_.fill_random(false);
+            packets_.make_first_fragments();
+            run(watch);
+            packets_.make_whole();
+            packets_.check();
+        }));
+    }
+
     // `stage(first, count)` over bursts of packets that were sorted but not rewritten.
     template <typename Stage>
     void time_stage(Report& report, const std::string& name, Stage&& stage) {
@@ -180,6 +191,13 @@ void Bed::time_stages(Report& report) {
 // New flows are told where there are enough of them for windows that mean something.
 constexpr std::uint64_t enough_new_flows = 1'000'000;
 
+// First fragments are measured at one number of flows, of IPv4 in the two ordinary modes.
+constexpr std::uint64_t fragment_flows = 1000;
+bool may_be_cut(const Case& which) {
+    return which.family == Family::v4 &&
+           (which.forward == Forward::dsr_l2 || which.forward == Forward::ipip);
+}
+
 void measure_case(const Options& options, const Setting& setting, const Case& which,
                   std::uint64_t flows, Report& report) {
     Bed bed(options, setting, which, flows, entries_for(options, flows));
@@ -197,6 +215,20 @@ void measure_case(const Options& options, const Setting& setting, const Case& wh
     if (options.stages) bed.time_stages(report);
     report.add(group, "packets checked, all right", bed.conditions(), "",
                static_cast<double>(bed.checked()));
+}
+
+// A first fragment has a multiple of 8 bytes (RFC 791, 3.2): 70 bytes of frame are the least.
+void measure_first_fragments(const Options& options, const Setting& setting, Case which,
+                             std::uint64_t flows, Report& report) {
+    which.frame_bytes = 70;
+    Bed bed(options, setting, which, flows, entries_for(options, flows));
+    (void)bed.grow();
+    bed.establish();
+    const Spread whole = bed.established(), cut = bed.first_fragments();
+    report.add(group, "process, as whole", bed.conditions(), "cycles", whole);
+    report.add(group, "process, first fragments", bed.conditions(), "cycles", cut);
+    report.add(group, "a worker's time for 1M first fragments a second", bed.conditions(), "%",
+               scaled(cut, 1e6 / cycles_per_ns() / 1e9 * 100));
 }
 
 void measure_full(const Options& options, const Setting& setting, const Case& which,
@@ -217,6 +249,8 @@ void measure_pipeline(const Options& options, Report& report) {
             const Case which{family == 4 ? Family::v4 : Family::v6, *mode};
             for (const std::uint64_t flows : options.flows) {
                 measure_case(options, setting, which, flows, report);
+                if (flows == fragment_flows && may_be_cut(which))
+                    measure_first_fragments(options, setting, which, flows, report);
                 if (flows >= enough_new_flows) measure_full(options, setting, which, flows, report);
             }
         }
