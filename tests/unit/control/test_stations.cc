@@ -114,6 +114,17 @@ TEST_CASE("stations: what nobody answers for is given up", "[control][stations]"
     CHECK(rig.changes == 0);
 }
 
+TEST_CASE("stations: one that must leave for another is not kept resolved", "[control][stations]") {
+    Rig rig({.known = 1, .asked = 8, .patience = 10min});
+    for (const auto* address : {"10.0.0.1", "10.0.0.2"}) {
+        rig.leave(rig.first, address);
+        REQUIRE(rig.loop.until([&] { return rig.wanted.contains(station(address)); }));
+        CHECK(rig.stations.learn(station(address), mac(1)));
+    }
+    CHECK(rig.wanted == std::set<Key>{station("10.0.0.2")});
+    CHECK(rig.stations.known() == std::map<Key, MacAddress>{{station("10.0.0.2"), mac(1)}});
+}
+
 TEST_CASE("stations: they are next hops of the tables, and leave no trace there",
           "[control][stations]") {
     Config config = two_ports();
