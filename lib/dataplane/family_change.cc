@@ -46,6 +46,19 @@ Headers read_headers(const Tables& tables, const PacketMeta& meta, const Packet&
             .has_inner_extensions = inner};
 }
 
+// Whether it is to visit others before it is where it goes (RFC 8200 4.4). parse() walked the same
+// headers.
+bool has_segments_left(const Headers& headers) noexcept {
+    std::uint8_t type = headers.ip[offsetof(Ipv6Header, next_header)];
+    for (const std::uint8_t* at = headers.ip + sizeof(Ipv6Header); at < headers.end;) {
+        if (type == ext_routing && at[3] != 0) return true;
+        const std::uint32_t length = extension_length(type, at[1]);
+        type = at[0];
+        at += length;
+    }
+    return false;
+}
+
 void write_ether_type(std::uint8_t* ip, Family family) noexcept {
     const be16 type = be16::from_host(family == Family::v4 ? ether_type_ipv4 : ether_type_ipv6);
     std::memcpy(ip - sizeof type, &type, sizeof type);
@@ -116,6 +129,7 @@ std::optional<DropReason> FamilyChange::change(const Tables& tables, const IpAdd
     const Family from = meta_.family, to = source.family;
     const Headers headers = read_headers(tables, meta_, packet_);
     if (headers.has_inner_extensions) return DropReason::ipv6_ext_chain;
+    if (from == Family::v6 && has_segments_left(headers)) return DropReason::ipv6_ext_chain;
     const IpFields was = read_ip_fields(headers.ip, headers.length(), from, headers.protocol);
     IpFields fields = fields_in(to, was, mtu);
     const auto length = static_cast<std::uint32_t>(ip_header_length(to, fields));

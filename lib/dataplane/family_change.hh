@@ -57,7 +57,7 @@ public:
 
     // Why the packet cannot change, and has not: no_headroom, too_big, udp_zero_checksum (a
     // checksum that IPv6 asks for cannot be made), ipv6_ext_chain (extension headers among the
-    // pieces of a datagram).
+    // pieces of a datagram, or a routing header that is not done with).
     [[nodiscard]] const std::optional<DropReason>& objection() const noexcept { return objection_; }
     // What it has become.
     [[nodiscard]] const PacketMeta& meta() const noexcept { return meta_; }

@@ -105,6 +105,8 @@ Cases from_ipv6() {
     const Segment syn{.from = 52'006, .data = {}, .options = {2, 4, 0x05, 0xa0}, .flags = 2};
     // `atomic`: no other packet looks like it but for the identification.
     const Segment extended{.from = 52'007}, atomic{.from = 52'008, .data = filled(11)};
+    Bytes arrived = extension(6, 1, 4);
+    arrived[3] = 0;
     Expect kept = to_backend4(atomic, true);
     kept.fragment_id_at = 0;
     const Ip4 numbered{
@@ -126,6 +128,8 @@ Cases from_ipv6() {
         {"families: IPv6 extension headers stay behind", In::wan,
          wan6(from6(extended, vip6, 0, extension(60) + extension(6, 1))),
          to_backend4(extended, true)},
+        {"families: a routing header without segments left stays behind, too", In::wan,
+         wan6(from6(extended, vip6, 43, arrived)), to_backend4(extended, true)},
         {"families: an atomic fragment keeps its identification", In::wan,
          wan6(from6(atomic, vip6, 44, fragment_header(6, 0, false, 0x12345678))), kept},
         {"families: a packet whose hop limit ends here is answered in its own family", In::wan,
@@ -175,6 +179,7 @@ Cases refused() {
     Bytes first = from4(bare, vip4, more_fragments);
     const Segment piece{.from = 52'203, .udp = true, .data = filled(24)};
     const Bytes inner = from6(piece, vip6, 44, fragment_header(60, 0, true) + extension(17));
+    const Bytes on_its_way = from6(piece, vip6, 0, extension(43) + extension(17, 0, 4));
     return {
         {"families: a packet that does not fit with the longer header is told what does", In::wan,
          wan4(from4(full, vip4_wan)),
@@ -185,6 +190,8 @@ Cases refused() {
          drop(DropReason::udp_zero_checksum)},
         {"families: extension headers behind a fragment header", In::wan, wan6(inner),
          drop(DropReason::ipv6_ext_chain)},
+        {"families: a packet that its routing header sends to others yet", In::wan,
+         wan6(on_its_way), drop(DropReason::ipv6_ext_chain)},
     };
 }
 

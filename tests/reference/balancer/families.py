@@ -30,6 +30,8 @@ def sent(packet, port, link, source, destination, *names):
     Sent or SentInPieces. None: it is too long, and not to be cut."""
     if packet.cut_extensions:  # without them the others' places in the datagram were wrong
         raise Dropped("ipv6_ext_chain")
+    if packet.segments_left:  # RFC 7915 5.1: must not be translated
+        raise Dropped("ipv6_ext_chain")
     payload = with_ends(packet, source, destination)
     build = to_ipv4 if packet.family == 6 else to_ipv6
     ip, may_be_cut, own_identification = build(packet, source.address, destination.address, payload, port.mtu)

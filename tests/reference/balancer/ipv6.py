@@ -44,6 +44,8 @@ def walk(packet):
             raise Dropped("ipv6_ext_chain")
         if kind == ROUTING and packet.ip[at + 2] == 0:  # RFC 5095: deprecated
             raise Dropped("ip_source_route")
+        if kind == ROUTING and packet.ip[at + 3]:
+            packet.segments_left = True
         packet.cut_extensions = packet.fragment is not None
         if kind == FRAGMENT:
             read_fragment(packet, at, after)

@@ -32,6 +32,7 @@ class Packet:
     identification: int = None  # IPv4's, or of an IPv6 fragment header; None where there is none
     fragment: Fragment = None  # of a larger datagram
     cut_extensions: bool = False  # the datagram's payload, of which this is a piece, begins with extension headers
+    segments_left: bool = False  # of an IPv6 routing header
     learnt: bool = False  # of a fragment: its first one is known
     source_port: int = 0  # TCP, UDP and SCTP; the identifier of an echo request
     destination_port: int = 0

@@ -53,6 +53,7 @@ def extension(rng, kind, length):
     body = bytearray(b"\0" + bytes([units & 0xFF]) + bytes(length - 2))
     if kind == 43:
         body[2] = rng.choice((2, 3, 4, 253))
+        body[3] = int(body[2] == 3)  # segments left
     if kind == 44:
         body[1] = rng.randrange(256)  # reserved
         body[4:8] = rng.randbytes(4)
