@@ -101,10 +101,10 @@ bool has_basis(const Tables* tables, const World& world, const Registry& registr
 }
 
 // Precondition: `previous` has the same basis.
-std::shared_ptr<const NatTables> nat_of(const Tables& previous, const Config& config,
+std::shared_ptr<const NatTables> nat_of(const Tables& previous, const World& world,
                                         const Registry& registry) {
     if (previous.basis_stations == registry.station_changes()) return previous.nat;
-    return compile_stations(previous.nat, config, registry);
+    return compile_stations(previous.nat, *world.config, registry, *world.routes);
 }
 
 void compile_anew(Tables& tables, std::size_t place, const World& world, const Registry& registry) {
@@ -185,7 +185,8 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     tables->port_addresses = compile_port_addresses(config);
     tables->next_hops = compile_next_hops(world, tables->ports, registry);
     tables->index = compile_index(config, tables->services);
-    tables->nat = same_basis ? nat_of(*previous, config, registry) : compile_nat(config, registry);
+    tables->nat = same_basis ? nat_of(*previous, world, registry)
+                             : compile_nat(config, registry, *world.routes);
     tables->basis = world.config;
     tables->basis_adoptions = registry.adoptions();
     tables->basis_stations = registry.station_changes();
@@ -208,7 +209,7 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
     }
     if (previous->basis_stations != registry.station_changes()) {
         tables->next_hops = compile_next_hops(world, tables->ports, registry);
-        tables->nat = nat_of(*previous, *world.config, registry);
+        tables->nat = nat_of(*previous, world, registry);
         tables->basis_stations = registry.station_changes();
         return tables;
     }

@@ -37,6 +37,8 @@ struct World {
     // reload.
     std::map<std::pair<std::string, std::string>, BackendState> overrides;
     std::map<Registry::NextHopKey, MacAddress> neighbors;  // resolved ones
+    // Of the kernel; never null.
+    std::shared_ptr<const KernelRoutes> routes = std::make_shared<const KernelRoutes>();
     std::uint64_t generation = 0;
 };
 
@@ -52,7 +54,7 @@ struct Way {
 // dsr-l2 backend that is not in a network of the port (a gateway would send the frame back to us),
 // and for a tunnel that has no source. What is in the tunnel is of the VIP's family. Pure.
 std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
-                          const BackendConfig& backend);
+                          const BackendConfig& backend, const KernelRoutes& routes = {});
 
 // Where probes of `check` connect: the check's port, else the backend's, else the service's when it
 // has a single one; 0 when none says (the configuration check refuses that). Pure.
@@ -61,12 +63,14 @@ std::uint16_t probe_port(const ServiceConfig& service, const BackendConfig& back
 
 // Every next hop that the configuration needs (neighbours to resolve), each once, sorted. Those of
 // disabled backends are among them: an operator may enable one. Where addresses are translated,
-// those towards clients, too: the gateways, and stations whose MAC address the file gives.
-std::vector<Registry::NextHopKey> needed_next_hops(const Config& config);
+// those towards clients, too: the gateways, those of `routes`, and stations whose MAC address the
+// file gives.
+std::vector<Registry::NextHopKey> needed_next_hops(const Config& config,
+                                                   const KernelRoutes& routes = {});
 
-// `previous` may be null, and was compiled with the same registry. Precondition: *world.config is
-// what registry.adopt() last accepted. `version` of the result is previous->version + 1, or 1.
-// The result keeps *world.config alive.
+// `previous` may be null, and was compiled with the same registry. Precondition: *world.config and
+// *world.routes are what registry.adopt() last accepted. `version` of the result is
+// previous->version + 1, or 1. The result keeps *world.config alive.
 // Cost: O(services + backends) to compare, plus O(slots) for each service that changed; with the
 // same configuration object as `previous` the comparison looks at health and overrides alone. For
 // 10 000 services of 10 backends and one flip: about 20 ms.
@@ -86,10 +90,12 @@ std::unique_ptr<const Tables> compile(const Tables* previous, const World& world
                                       const Registry& registry, const Changes& changes);
 
 // What Tables::nat holds for this configuration; nullptr without services that need it. Pure.
-std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registry& registry);
+std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registry& registry,
+                                             const KernelRoutes& routes);
 // The same when nothing but the registry's stations differs from what `previous` was made from.
 std::shared_ptr<const NatTables> compile_stations(const std::shared_ptr<const NatTables>& previous,
-                                                  const Config& config, const Registry& registry);
+                                                  const Config& config, const Registry& registry,
+                                                  const KernelRoutes& routes);
 
 // Number of slots of each service in `from` or `to` that lead to another backend, by service name;
 // 0 for those that did not change. Tables of different sizes: slots of `to`, each against the slot

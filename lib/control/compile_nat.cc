@@ -14,7 +14,7 @@ NextHopId gateway_id(const Config& config, const Registry& registry, Family fami
     return registry.find_next_hop(gateway->port, gateway->next_hop).value_or(invalid_next_hop);
 }
 
-Routes routes_of(const Config& config, const Registry& registry) {
+Routes routes_of(const Config& config, const Registry& registry, const KernelRoutes& routes) {
     std::vector<Routes::Connected> connected;
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
         for (const IpPrefix& prefix : config.ports[i].addresses)
@@ -25,8 +25,14 @@ Routes routes_of(const Config& config, const Registry& registry) {
         const Registry::NextHopKey& key = registry.next_hops()[id];
         stations.push_back({key.port, key.address, NextHopId{static_cast<std::uint32_t>(id)}});
     }
+    std::vector<Routes::Via> via;
+    for (const KernelRoute& route : routes.all()) {
+        via.emplace_back(
+            route.prefix,
+            registry.find_next_hop(route.port, route.gateway).value_or(invalid_next_hop));
+    }
     return {std::move(connected), stations, gateway_id(config, registry, Family::v4),
-            gateway_id(config, registry, Family::v6)};
+            gateway_id(config, registry, Family::v6), std::move(via)};
 }
 
 // A pool holds every address from its first to its last, so they are neighbours among all.
@@ -40,7 +46,8 @@ PoolRange range_of(const std::vector<IpAddress>& pool, const ServiceConfig& serv
 
 }  // namespace
 
-std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registry& registry) {
+std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registry& registry,
+                                             const KernelRoutes& routes) {
     if (!translates(config)) return nullptr;
     std::vector<IpAddress> pool = pool_addresses(config);
     std::vector<NatTables::Backend> backends;
@@ -57,13 +64,14 @@ std::shared_ptr<const NatTables> compile_nat(const Config& config, const Registr
                                 service.client_address});
     }
     return std::make_shared<const NatTables>(backends, std::move(pool),
-                                             routes_of(config, registry));
+                                             routes_of(config, registry, routes));
 }
 
 std::shared_ptr<const NatTables> compile_stations(const std::shared_ptr<const NatTables>& previous,
-                                                  const Config& config, const Registry& registry) {
+                                                  const Config& config, const Registry& registry,
+                                                  const KernelRoutes& routes) {
     if (previous == nullptr) return nullptr;
-    return std::make_shared<const NatTables>(previous->with(routes_of(config, registry)));
+    return std::make_shared<const NatTables>(previous->with(routes_of(config, registry, routes)));
 }
 
 }  // namespace weir

@@ -89,8 +89,8 @@ void describe_rewrite(BackendEntry& entry, const Way& way, const ServiceConfig& 
     if (service.forward == Forward::gue) entry.gue_port = service.gue.port;
 }
 
-// All that follows from the configuration; states and slots are still to be filled in.
-ServiceTable describe(const Config& config, const ServiceConfig& service, const BySeat& backends,
+// All that follows from configuration and routes; states and slots are still to be filled in.
+ServiceTable describe(const World& world, const ServiceConfig& service, const BySeat& backends,
                       const Registry& registry) {
     ServiceTable table;
     table.id = registry.service(service.name).value();
@@ -108,7 +108,7 @@ ServiceTable describe(const Config& config, const ServiceConfig& service, const 
         BackendEntry& entry = table.seats.emplace_back();
         entry.id = registry.backend(service.name, backend->name).value();
         entry.service = table.id;
-        if (const auto way = way_of(config, service, *backend)) {
+        if (const auto way = way_of(*world.config, service, *backend, *world.routes)) {
             describe_rewrite(entry, *way, service, *backend);
             entry.next_hop = registry.find_next_hop(way->next_hop.port, way->next_hop.address)
                                  .value_or(invalid_next_hop);
@@ -175,7 +175,7 @@ SharedTable compile_service(const ServiceConfig& service, const World& world,
     if (same_basis && has_states(*previous, states)) return previous;
 
     auto table = std::make_shared<ServiceTable>(
-        same_basis ? *previous : describe(*world.config, service, backends, registry));
+        same_basis ? *previous : describe(world, service, backends, registry));
     set_states(*table, states);
     if (!same_basis && previous != nullptr && previous->configured.size() == service.table_size &&
         same_inputs(*table, *previous)) {

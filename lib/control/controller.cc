@@ -18,6 +18,7 @@
 #include "lib/control/json.hh"
 #include "lib/control/log.hh"
 #include "lib/control/reload.hh"
+#include "lib/control/route_follower.hh"
 #include "lib/control/stations.hh"
 #include "lib/control/timer.hh"
 #include "lib/control/traffic_baseline.hh"
@@ -37,13 +38,6 @@ constexpr std::size_t most_waiting_reloads = 64;
 // Making views takes at most one part in so many of the time: with 100 000 backends one costs some
 // 100 ms, and is then made every few seconds.
 constexpr int view_share = 20;
-
-// Of a full connection table, for people.
-const char* meaning_of(WhenFull when_full) {
-    if (when_full == WhenFull::drop_new)
-        return "new flows are dropped as conntrack_full, known ones keep their backend";
-    return "new flows go by hash without an entry, known ones keep their backend";
-}
 
 class RunningController final : public Controller {
 public:
@@ -81,11 +75,12 @@ private:
     void tick();
     void show_soon();
     void show();
-    void watch_for_floods(const InstanceView& view);
 
     void on_probe(const ProbeResult& result);
     void on_neighbor(const Registry::NextHopKey& key, const MacAddress& mac);
     Result<void> watch_neighbors();
+    Result<void> watch_routes();
+    bool use_routes(const std::shared_ptr<const KernelRoutes>& next);
     void set_state(const std::string& service, const std::string& backend, BackendState state,
                    std::function<void()> done);
     ApiActions make_actions();
@@ -116,7 +111,8 @@ private:
     Timer publish_timer_, settle_timer_, tick_timer_, reload_timer_, view_timer_;
     std::unique_ptr<FlowInspector> flows_;
     std::unique_ptr<NeighborMonitor> neighbors_;
-    std::unique_ptr<Stations> stations_;  // where there are neighbours to watch
+    std::unique_ptr<Stations> stations_;     // where there are neighbours to watch
+    std::unique_ptr<RouteFollower> routes_;  // there, too
     std::unique_ptr<Prober> prober_;
     ApiActions actions_;
 };
@@ -143,8 +139,9 @@ RunningController::~RunningController() {
 }
 
 Result<void> RunningController::start(Config config) {
-    if (auto prepared = prepare(config); !prepared) return prepared;
     if (auto watched = watch_neighbors(); !watched) return watched;
+    if (auto watched = watch_routes(); !watched) return watched;
+    if (auto prepared = prepare(config); !prepared) return prepared;
     prober_ = std::make_unique<Prober>(setup_.base, setup_.ledger,
                                        [this](const ProbeResult& result) { on_probe(result); });
     adopt(std::make_shared<const Config>(std::move(config)));
@@ -182,14 +179,38 @@ Result<void> RunningController::watch_neighbors() {
     return {};
 }
 
+Result<void> RunningController::watch_routes() {
+    if (neighbors_ == nullptr) return {};
+    RouteFollower::Setup routes;
+    routes.base = setup_.base;
+    routes.unresolved = [this](const KernelRoutes& next) {
+        return unresolved_hops(world_, next, setup_.taps);
+    };
+    routes.want = [this](const auto& key) { neighbors_->want_one(key); };
+    routes.forget = [this](const auto& key) { neighbors_->forget(key); };
+    routes.use = [this](const RouteFollower::Shared& next) { return use_routes(next); };
+    routes_ = std::make_unique<RouteFollower>(std::move(routes));
+    return routes_->watch(setup_.taps);
+}
+
+bool RunningController::use_routes(const std::shared_ptr<const KernelRoutes>& next) {
+    if (!adopt_routes(next, registry_, world_)) return false;
+    if (world_.config == nullptr) return true;  // at start: the first tables go by them
+    set_static_neighbors();
+    set_probes();
+    publish();
+    return true;
+}
+
 Result<void> RunningController::prepare(const Config& next) {
-    if (auto adopted = registry_.adopt(next); !adopted) return adopted;
+    if (auto adopted = registry_.adopt(next, *world_.routes); !adopted) return adopted;
     auto placed = data_plane_.set_vips(vips_of(next));
     if (placed || world_.config == nullptr) return placed;
     // Back to what runs: both succeeded with it before.
     const auto undone = data_plane_.set_vips(vips_of(*world_.config));
     if (!undone) log_error("reload: cannot restore the VIPs: {}", undone.error().message);
-    if (auto back = registry_.adopt(*world_.config); !back) log_error("{}", back.error().message);
+    if (auto back = registry_.adopt(*world_.config, *world_.routes); !back)
+        log_error("{}", back.error().message);
     return placed;
 }
 
@@ -218,7 +239,8 @@ void RunningController::set_static_neighbors() {
     std::map<Registry::NextHopKey, MacAddress> learnt;
     world_.neighbors.clear();
     if (stations_ != nullptr) learnt_.insert(stations_->known().begin(), stations_->known().end());
-    for (const auto& key : needed_next_hops(config)) {
+    if (routes_ != nullptr) learnt_.insert(routes_->known().begin(), routes_->known().end());
+    for (const auto& key : needed_next_hops(config, *world_.routes)) {
         if (stations_ != nullptr) stations_->give_up(key);
         const auto& fixed = config.ports[index(key.port)].neighbors;
         const auto at = std::ranges::find(fixed, key.address, &StaticNeighbor::address);
@@ -234,15 +256,17 @@ void RunningController::set_static_neighbors() {
     if (neighbors_ == nullptr) return;
     stations_->set_active(translates(config));
     std::ranges::copy(stations_->wanted(), std::back_inserter(wanted));
+    std::ranges::copy(routes_->asked(), std::back_inserter(wanted));
     adopt_stations(stations_->known(), registry_, world_, changes_);
     std::erase_if(wanted, [this](const auto& key) { return setup_.taps[index(key.port)].empty(); });
     neighbors_->want(std::move(wanted));
 }
 
 void RunningController::set_probes() {
+    const KernelRoutes& routes = *world_.routes;
     auto tasks = world_.overrides.empty()
-                     ? probe_tasks(*world_.config)
-                     : probe_tasks(with_overrides(*world_.config, world_.overrides));
+                     ? probe_tasks(*world_.config, routes)
+                     : probe_tasks(with_overrides(*world_.config, world_.overrides), routes);
     health_.set_tasks(tasks, Clock::now());
     world_.health = health_.liveness();
     prober_->set_tasks(std::move(tasks));
@@ -355,23 +379,7 @@ void RunningController::show() {
     setup_.on_view(shown);
     last_view_ = Clock::now();
     view_cost_ = last_view_ - begin;
-    watch_for_floods(*shown);
-}
-
-void RunningController::watch_for_floods(const InstanceView& view) {
-    std::uint64_t without_room = 0;
-    for (const WorkerView& worker : view.workers)
-        without_room += worker.flow_insert_failed;
-    const auto change = flood_.look(without_room, last_view_);
-    if (!change) return;
-    if (change->begins) {
-        log_warning("flood: the connection tables are full, {} new flows found no room; {}",
-                    change->flows, meaning_of(world_.config->conntrack.when_full));
-    } else {
-        log_info(
-            "flood: the connection tables have room again; {} new flows found none in {:.0f} s",
-            change->flows, std::chrono::duration<double>(change->lasted).count());
-    }
+    tell_of_floods(flood_, *shown, last_view_, world_.config->conntrack.when_full);
 }
 
 std::shared_ptr<const InstanceView> RunningController::view(const ViewScope& scope) const {
@@ -422,6 +430,7 @@ void RunningController::on_probe(const ProbeResult& result) {
 }
 
 void RunningController::on_neighbor(const Registry::NextHopKey& key, const MacAddress& mac) {
+    routes_->learn(key, mac);
     if (stations_->learn(key, mac)) {
         return log_debug("neighbor: client {} on {} is {}", to_string(key.address),
                          world_.config->ports[index(key.port)].name, to_string(mac));

@@ -5,7 +5,8 @@
 
 namespace weir {
 
-std::optional<Egress> egress_of(const Config& config, const IpAddress& destination) {
+std::optional<Egress> egress_of(const Config& config, const IpAddress& destination,
+                                const KernelRoutes& routes) {
     std::optional<Egress> best;
     int best_length = -1;
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
@@ -16,7 +17,16 @@ std::optional<Egress> egress_of(const Config& config, const IpAddress& destinati
             }
         }
     }
+    const KernelRoute* route = routes.find(destination);
+    if (route != nullptr && route->prefix.length > best_length)
+        return Egress{route->port, route->gateway};
     return best ? best : gateway_of(config, destination.family);
+}
+
+std::optional<Egress> egress_of(const Config& config, const ServiceConfig& service,
+                                const BackendConfig& backend, const KernelRoutes& routes) {
+    if (service.forward == Forward::dsr_l2) return egress_of(config, backend.address);
+    return egress_of(config, backend.address, routes);
 }
 
 std::optional<Egress> gateway_of(const Config& config, Family family) {

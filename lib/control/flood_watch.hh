@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <optional>
 
+#include "lib/control/config.hh"
+#include "lib/control/view.hh"
+
 namespace weir {
 
 class FloodWatch {
@@ -35,5 +38,11 @@ private:
     std::uint64_t last_ = 0, before_ = 0;  // counts: at the last look, when the flood began
     Clock::time_point begin_{}, last_hit_{};
 };
+
+// Of full connection tables, for people.
+const char* meaning_of(WhenFull when_full);
+// Logs what `watch` has to tell of the workers in `view`, taken at `now`.
+void tell_of_floods(FloodWatch& watch, const InstanceView& view, FloodWatch::Clock::time_point now,
+                    WhenFull when_full);
 
 }  // namespace weir

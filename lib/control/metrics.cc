@@ -313,7 +313,7 @@ constexpr auto metrics = std::to_array<Metric>({
     {{"weir_port_tx_full_packets_total", counter, "Packets dropped because the transmit queue was full.", "port"}, port_figure<&P::tx_full>},
     {{"weir_port_exception_packets_total", counter, "Packets between the port and its exception TAP.", "port,direction"}, exception_packets},
     {{"weir_port_probe_packets_total", counter, "Health probe packets seen crossing the port.", "port,direction"}, probe_packets},
-    {{"weir_neighbors", gauge, "Next hops that the configuration needs, and clients that were looked up, by whether their MAC is known.", "port,state"}, neighbors},
+    {{"weir_neighbors", gauge, "Next hops that the configuration and the kernel's routes need, and clients that were looked up, by whether their MAC is known.", "port,state"}, neighbors},
 
     {{"weir_mempool_free_mbufs", gauge, "Packet buffers free in the pool.", "pool"}, pool_figure<&PoolView::free>},
     {{"weir_mempool_size_mbufs", gauge, "Packet buffers of the pool.", "pool"}, pool_figure<&PoolView::size>},

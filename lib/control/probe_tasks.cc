@@ -4,7 +4,7 @@
 
 namespace weir {
 
-std::vector<ProbeTask> probe_tasks(const Config& config) {
+std::vector<ProbeTask> probe_tasks(const Config& config, const KernelRoutes& routes) {
     std::vector<ProbeTask> tasks;
     for (const ServiceConfig& service : config.services) {
         const auto check = config.health.find(service.health);
@@ -18,7 +18,7 @@ std::vector<ProbeTask> probe_tasks(const Config& config) {
                            probe_port(service, backend, check->second),
                            {},
                            {}};
-            if (const auto egress = egress_of(config, backend.address)) {
+            if (const auto egress = egress_of(config, service, backend, routes)) {
                 const PortConfig& port = config.ports[index(egress->port)];
                 task.source = own_address_towards(port, egress->next_hop).value_or(IpAddress{});
                 task.interface = port.exception_tap.value_or("");

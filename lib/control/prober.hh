@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/control/config.hh"
+#include "lib/control/kernel_routes.hh"
 
 struct event_base;
 
@@ -49,8 +50,9 @@ struct ProbeTask {
     std::string interface;   // its TAP; empty: the egress has none
     bool operator==(const ProbeTask&) const = default;
 };
-// Which probes a configuration asks for. Backends that are `disabled` are not probed.
-std::vector<ProbeTask> probe_tasks(const Config& config);
+// Which probes a configuration asks for, by the ports that these routes of the kernel lead to.
+// Backends that are `disabled` are not probed.
+std::vector<ProbeTask> probe_tasks(const Config& config, const KernelRoutes& routes = {});
 
 struct ProbeResult {
     std::string service, backend;

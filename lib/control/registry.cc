@@ -88,8 +88,8 @@ Result<void> Registry::check(const Config& config, const std::vector<NextHopKey>
     return {};
 }
 
-Result<void> Registry::adopt(const Config& config) {
-    const std::vector<NextHopKey> hops = needed_next_hops(config);
+Result<void> Registry::adopt(const Config& config, const KernelRoutes& routes) {
+    const std::vector<NextHopKey> hops = needed_next_hops(config, routes);
     if (auto checked = check(config, hops); !checked) return checked;
     for (Space* space : {&services_, &backends_}) {
         for (Slot& slot : space->slots)

@@ -23,6 +23,7 @@
 
 #include "lib/balance/ids.hh"
 #include "lib/control/config.hh"
+#include "lib/control/kernel_routes.hh"
 #include "lib/wire/result.hh"
 
 namespace weir {
@@ -31,7 +32,8 @@ class Registry {
 public:
     // Gives ids to everything that `config` names or needs, next hops included, and retires what it
     // no longer names. Fails whole (nothing changed) when a bound of ids.hh would be passed.
-    Result<void> adopt(const Config& config);
+    // `routes`: of the kernel.
+    Result<void> adopt(const Config& config, const KernelRoutes& routes = {});
     // Counts successful adopt() calls: between two of them no id of a configured name changes.
     [[nodiscard]] std::uint64_t adoptions() const noexcept { return adoptions_; }
 

@@ -47,7 +47,7 @@ void fill_states(const World& world, InstanceView& view) {
 // Where the backend's packets go; empty without a route.
 void fill_route(const World& world, const ServiceConfig& service, const BackendConfig& backend,
                 BackendView& view) {
-    const auto way = way_of(*world.config, service, backend);
+    const auto way = way_of(*world.config, service, backend, *world.routes);
     if (!way) return;
     view.next_hop = to_string(way->next_hop.address);
     view.port = world.config->ports[index(way->next_hop.port)].name;
@@ -184,7 +184,7 @@ InstanceView ViewBuilder::build(const ViewSource& source, const ViewScope& scope
         }
     }
     if (scope.neighbors) {
-        for (const auto& key : needed_next_hops(config))
+        for (const auto& key : needed_next_hops(config, *source.world.routes))
             view.neighbors.push_back(neighbor_view(source, key));
         for (const auto& key : source.registry.stations())
             view.neighbors.push_back(neighbor_view(source, key));

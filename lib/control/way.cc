@@ -18,8 +18,11 @@ std::optional<IpPrefix> tunnel_source(const PortConfig& port, const IpAddress& n
 }
 
 // Translated replies leave through Weir.
-void add_hops_to_clients(const Config& config, std::vector<Registry::NextHopKey>& hops) {
+void add_hops_to_clients(const Config& config, const KernelRoutes& routes,
+                         std::vector<Registry::NextHopKey>& hops) {
     if (!translates(config)) return;
+    for (const KernelRoute& route : routes.all())
+        hops.push_back({route.port, route.gateway});
     for (const Family family : {Family::v4, Family::v6}) {
         if (const auto gateway = gateway_of(config, family))
             hops.push_back({gateway->port, gateway->next_hop});
@@ -40,8 +43,8 @@ std::uint16_t probe_port(const ServiceConfig& service, const BackendConfig& back
 }
 
 std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
-                          const BackendConfig& backend) {
-    const std::optional<Egress> egress = egress_of(config, backend.address);
+                          const BackendConfig& backend, const KernelRoutes& routes) {
+    const std::optional<Egress> egress = egress_of(config, service, backend, routes);
     if (!egress) return std::nullopt;
     Way way{{egress->port, egress->next_hop}, rewrite_of(service, backend.address.family), {}};
     if (way.rewrite >= Rewrite::destination) return way;
@@ -56,16 +59,17 @@ std::optional<Way> way_of(const Config& config, const ServiceConfig& service,
     return way;
 }
 
-std::vector<Registry::NextHopKey> needed_next_hops(const Config& config) {
+std::vector<Registry::NextHopKey> needed_next_hops(const Config& config,
+                                                   const KernelRoutes& routes) {
     std::vector<Registry::NextHopKey> hops;
     for (const ServiceConfig& service : config.services) {
         for (const BackendConfig& backend : service.backends) {
-            if (const auto way = way_of(config, service, backend)) {
+            if (const auto way = way_of(config, service, backend, routes)) {
                 hops.push_back(way->next_hop);
             }
         }
     }
-    add_hops_to_clients(config, hops);
+    add_hops_to_clients(config, routes, hops);
     std::ranges::sort(hops);
     hops.erase(std::unique(hops.begin(), hops.end()), hops.end());
     return hops;

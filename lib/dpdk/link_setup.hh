@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/control/kernel_routes.hh"
 #include "lib/wire/address.hh"
 #include "lib/wire/result.hh"
 
@@ -16,9 +17,6 @@ struct mnl_socket;
 struct nlmsghdr;
 
 namespace weir {
-
-// On addresses (IFA_PROTO, kernel 5.18) and routes that Weir made, so that it knows them again.
-inline constexpr std::uint8_t weir_protocol = 87;
 
 class LinkSetup {
 public:

@@ -18,6 +18,10 @@ inline IpAddress ip(std::string_view text) {
 inline IpPrefix prefix(std::string_view text) {
     return parse_prefix(text).value();
 }
+inline KernelRoute route(std::string_view to, unsigned port, std::string_view gateway,
+                         std::uint32_t metric = 0) {
+    return {prefix(to), metric, static_cast<PortId>(port), ip(gateway)};
+}
 inline MacAddress mac(std::uint8_t last) {
     return {{2, 0, 0, 0, 0, last}};
 }

@@ -17,6 +17,7 @@
 #include "lib/control/log.hh"
 #include "tests/unit/control/fake_data_plane.hh"
 #include "tests/unit/control/loop.hh"
+#include "tests/unit/control/namespaces.hh"
 
 namespace weir::test {
 
@@ -50,13 +51,18 @@ struct ControllerFixture {
     std::map<std::string, ConfigResult> files;
     std::vector<std::shared_ptr<const InstanceView>> views;
     std::unique_ptr<Controller> controller;
+    Config running;
 
-    explicit ControllerFixture(Config config = small_config()) {
+    // `taps`: by port. `where`: in whose network its sockets are; null: the process's.
+    explicit ControllerFixture(Config config = small_config(), std::vector<std::string> taps = {},
+                               const Namespace* where = nullptr)
+        : running(config) {
         process_log().set_level(LogLevel::error);
         Controller::Setup setup;
         setup.base = loop.base();
         setup.data_plane = &data_plane;
         setup.ports.resize(config.ports.size());
+        setup.taps = std::move(taps);
         setup.taps.resize(config.ports.size());
         setup.version = "0.1.0";
         setup.period = std::chrono::milliseconds(20);
@@ -66,9 +72,15 @@ struct ControllerFixture {
             return ConfigResult{std::nullopt, {{path, 1, 1, "no such file"}}};
         };
         setup.on_view = [this](const auto& view) { views.push_back(view); };
-        auto created = Controller::create(std::move(setup), std::move(config));
-        REQUIRE(created.ok());
-        controller = std::move(created).value();
+        const auto create = [&] {
+            auto created = Controller::create(std::move(setup), std::move(config));
+            if (created) controller = std::move(created).value();
+        };
+        if (where != nullptr)
+            where->inside(create);
+        else
+            create();
+        REQUIRE(controller != nullptr);
     }
 
     void put(const std::string& path, Config config) {

@@ -22,8 +22,10 @@ Config with_nat() {
 }
 
 struct Compiled {
-    explicit Compiled(Config config) : world(world_of(std::move(config))) {
-        REQUIRE(registry.adopt(*world.config).ok());
+    explicit Compiled(Config config, std::vector<KernelRoute> routes = {})
+        : world(world_of(std::move(config))) {
+        world.routes = std::make_shared<const KernelRoutes>(std::move(routes));
+        REQUIRE(registry.adopt(*world.config, *world.routes).ok());
         tables = compile(nullptr, world, registry);
     }
     World world;
@@ -58,8 +60,16 @@ TEST_CASE("compile: tables for translation are there when a service needs them",
 }
 
 TEST_CASE("compile: a client is reached as a backend at its address would be",
-          "[control][nat][property]") {
-    const Compiled compiled(with_nat());
+          "[control][nat][routes][property]") {
+    std::vector<KernelRoute> kernel;
+    if (GENERATE(false, true)) {
+        kernel = {
+            route("10.0.7.0/24", 1, "10.0.0.9"),      route("10.0.0.0/16", 1, "10.0.0.8"),
+            route("10.0.0.0/9", 0, "198.51.100.9"),   route("198.51.100.64/26", 1, "10.0.0.9"),
+            route("2001:db8:2::/48", 1, "fe80::9"),   route("0.0.0.0/0", 1, "10.0.0.7"),
+            route("198.51.128.0/17", 0, "172.16.0.1")};
+    }
+    const Compiled compiled(with_nat(), kernel);
     const Config& config = *compiled.world.config;
     const Routes& routes = compiled.tables->nat->routes();
     std::mt19937 random(1812);
@@ -73,7 +83,7 @@ TEST_CASE("compile: a client is reached as a backend at its address would be",
     }
     for (const IpAddress& address : asked) {
         INFO(to_string(address));
-        const auto egress = egress_of(config, address);
+        const auto egress = egress_of(config, address, *compiled.world.routes);
         const Route route = routes.find(address);
         REQUIRE(route.exists == egress.has_value());
         if (!egress) continue;
@@ -82,4 +92,46 @@ TEST_CASE("compile: a client is reached as a backend at its address would be",
     }
     CHECK(routes.find(ip("10.0.7.7")).next_hop != invalid_next_hop);
     CHECK(routes.find(ip("192.0.2.1")).next_hop != invalid_next_hop);
+}
+
+TEST_CASE("compile: a route that comes or goes is in the next tables, and builds no slots anew",
+          "[control][nat][routes]") {
+    Config config = two_ports();
+    config.services = {service("far", 1, 2, Forward::ipip), service("near", 2, 2),
+                       service("translated", 3, 2, Forward::nat)};
+    config.services[0].backends[0].address = ip("192.0.2.1");
+    Compiled compiled(std::move(config));
+    World& world = compiled.world;
+    Registry& registry = compiled.registry;
+    const auto hop = [&](const Tables& tables) {
+        return registry.next_hops().at(index(tables.services[0]->seats[0].next_hop));
+    };
+    const auto client = [&](const Tables& tables, std::string_view address) {
+        return registry.next_hops().at(index(tables.nat->routes().find(ip(address)).next_hop));
+    };
+    const Registry::NextHopKey gateway{PortId{0}, ip("198.51.100.1")},
+        other{PortId{1}, ip("10.0.0.7")};
+    const Tables& before = *compiled.tables;
+    CHECK(hop(before) == gateway);
+    CHECK(client(before, "192.0.2.99") == gateway);
+
+    world.routes = std::make_shared<const KernelRoutes>(
+        std::vector<KernelRoute>{route("192.0.2.0/24", 1, "10.0.0.7")});
+    world.neighbors[other] = mac(7);
+    REQUIRE(registry.adopt(*world.config, *world.routes).ok());
+    const auto with = compile(&before, world, registry, Changes{});
+    CHECK(hop(*with) == other);
+    CHECK(client(*with, "192.0.2.99") == other);
+    CHECK(client(*with, "192.0.3.1") == gateway);
+    CHECK(with->next_hops.at(index(with->services[0]->seats[0].next_hop)).destination == mac(7));
+    CHECK(with->services[0]->configured == before.services[0]->configured);
+    CHECK(with->services[0]->slots == before.services[0]->slots);
+    CHECK(with->services[1] == before.services[1]);  // dsr-l2: untouched
+
+    world.routes = std::make_shared<const KernelRoutes>();
+    REQUIRE(registry.adopt(*world.config, *world.routes).ok());
+    const auto after = compile(with.get(), world, registry, Changes{});
+    CHECK(hop(*after) == gateway);
+    CHECK(client(*after, "192.0.2.99") == gateway);
+    CHECK_FALSE(registry.find_next_hop(other.port, other.address).has_value());
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The property behind the one way to change: whatever happened before, the tables are those that a
 // compile from nothing gives, and nothing that did not change was built again.
+#include <cstring>
 #include <random>
 #include <utility>
 
@@ -27,7 +28,7 @@ public:
 
     // Answers true when the change was a new configuration.
     bool step() {
-        switch (draw(14)) {
+        switch (draw(15)) {
             case 0:
             case 1:
             case 2:
@@ -57,6 +58,10 @@ public:
             }
             case 13:
                 change_stations();
+                return false;
+            case 14:
+                change_routes();
+                adopt();
                 return false;
             case 6:
                 pick([&](auto&, auto& b) { b.weight = draw(4) * 50; });
@@ -102,7 +107,7 @@ public:
 
 private:
     std::uint32_t draw(std::uint32_t below) { return std::uint32_t(random_() % below); }
-    void adopt() { REQUIRE(registry.adopt(*world.config).ok()); }
+    void adopt() { REQUIRE(registry.adopt(*world.config, *world.routes).ok()); }
 
     template <typename Change>
     void pick(Change change) {
@@ -154,6 +159,17 @@ private:
         for (const auto& key : stations)
             changes.next_hops.insert(key);
         registry.set_stations(std::move(stations));
+    }
+    void change_routes() {
+        std::vector<KernelRoute> routes;
+        for (const char* to : {"192.0.2.0/24", "10.0.3.8/32", "10.0.3.0/24", "0.0.0.0/0",
+                               "fd00:5::/64", "2001:db8:2::/48"}) {
+            const bool six = ip(std::string(to, std::strchr(to, '/'))).family == Family::v6;
+            for (unsigned port = 0; port < 2; ++port)
+                if (draw(3) == 0)
+                    routes.push_back(route(to, port, six ? "fe80::1" : "10.0.3.9", draw(2)));
+        }
+        world.routes = std::make_shared<const KernelRoutes>(std::move(routes));
     }
     void change_network() {
         PortConfig& port = config_.ports[draw(2)];

@@ -44,4 +44,22 @@ TEST_CASE("prober: probes of a configuration", "[control][prober]") {
     CHECK(tasks[1].interface == "wan0x");
     CHECK(tasks[2].service == "range");
     CHECK(tasks[2].port == 8443);
+
+    // Routes of the kernel lead probes by their port, but for dsr-l2 backends.
+    const KernelRoutes routes(
+        {{*parse_prefix("fd00:5::/64"), 0, PortId{1}, *parse_ip("fe80::1")},
+         {*parse_prefix("10.0.1.0/24"), 0, PortId{0}, *parse_ip("198.51.100.7")}});
+    config.services[0].forward = Forward::dsr_l2;
+    config.services[1].forward = Forward::ipip;
+    config.ports[1].addresses.push_back(*parse_prefix("2001:db8:5::5/64"));
+    const std::vector<ProbeTask> led = probe_tasks(config, routes);
+    REQUIRE(led.size() == 3);
+    CHECK(led[0].interface == "lan0x");
+    CHECK(to_string(led[0].source) == "10.0.0.5");
+    CHECK(led[1].interface == "wan0x");
+    CHECK(led[2].interface == "wan0x");
+    CHECK(to_string(led[2].source) == "198.51.100.5");
+    config.services[0].forward = Forward::ipip;
+    CHECK(probe_tasks(config, routes)[1].interface == "lan0x");
+    CHECK(to_string(probe_tasks(config, routes)[1].source) == "2001:db8:5::5");
 }

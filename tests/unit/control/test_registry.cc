@@ -278,6 +278,35 @@ TEST_CASE("registry: stations never keep a next hop of the configuration out",
     CHECK(registry.find_next_hop(PortId{1}, ip("10.0.2.12")).has_value());
 }
 
+TEST_CASE("registry: gateways of routes are next hops as long as somebody needs them",
+          "[control][routes]") {
+    Registry registry;
+    ServiceConfig far = service("far", 2, 1, Forward::ipip);
+    far.backends[0].address = ip("192.0.2.1");
+    const KernelRoutes routes(
+        {route("192.0.2.0/24", 1, "10.0.0.7"), route("192.0.3.0/24", 1, "10.0.0.8")});
+    const auto has = [&](PortId port, std::string_view address) {
+        return registry.find_next_hop(port, ip(address)).has_value();
+    };
+    REQUIRE(registry.adopt(with({far}), routes).ok());
+    CHECK(has(PortId{1}, "10.0.0.7"));
+    CHECK_FALSE(has(PortId{1}, "10.0.0.8"));
+    CHECK_FALSE(has(PortId{0}, "198.51.100.1"));
+    // A client that was looked up and becomes a router, and is one no more.
+    registry.set_stations({{PortId{1}, ip("10.0.0.8")}});
+    const auto station = registry.find_next_hop(PortId{1}, ip("10.0.0.8"));
+    REQUIRE(registry.adopt(with({far, service("nat", 3, 1, Forward::nat)}), routes).ok());
+    CHECK(registry.find_next_hop(PortId{1}, ip("10.0.0.8")) == station);
+    registry.set_stations({});
+    CHECK(registry.find_next_hop(PortId{1}, ip("10.0.0.8")) == station);
+    const std::uint64_t adoptions = registry.adoptions();
+    REQUIRE(registry.adopt(with({far})).ok());
+    CHECK(registry.adoptions() == adoptions + 1);
+    CHECK_FALSE(has(PortId{1}, "10.0.0.7"));
+    CHECK_FALSE(has(PortId{1}, "10.0.0.8"));
+    CHECK(has(PortId{0}, "198.51.100.1"));
+}
+
 TEST_CASE("registry: agrees with a model over random reloads", "[control][property]") {
     using Name = std::pair<std::string, std::string>;
     for (unsigned seed = 0; seed < 20; ++seed) {

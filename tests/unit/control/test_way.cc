@@ -103,6 +103,51 @@ TEST_CASE("way: needed next hops, each once", "[control]") {
     CHECK(needed_next_hops(config) == expected);
 }
 
+TEST_CASE("way: routes of the kernel lead tunnels by their port, and dsr-l2 nowhere",
+          "[control][routes]") {
+    Config config = two_ports();
+    config.ports[1].tunnel_source = {prefix("198.18.64.0/24")};
+    const KernelRoutes routes({route("192.0.2.0/24", 1, "10.0.0.7"),
+                               route("2001:db8:2::/48", 1, "fe80::7"),
+                               route("10.0.1.0/24", 1, "10.0.0.8")});
+    const auto way = [&](Forward forward, std::string_view address) {
+        return way_of(config, in(forward), at(address), routes);
+    };
+    const auto tunnel = way(Forward::ipip, "192.0.2.1");
+    REQUIRE(tunnel.has_value());
+    CHECK(tunnel->next_hop == Registry::NextHopKey{PortId{1}, ip("10.0.0.7")});
+    CHECK(same(tunnel->outer,
+               make_outer_template(prefix("198.18.64.0/24"), ip("192.0.2.1"), Family::v4)));
+    // By a link-local gateway: from the port's own address, towards the backend.
+    const auto local = way(Forward::ipip, "2001:db8:2::1");
+    REQUIRE(local.has_value());
+    CHECK(local->next_hop == Registry::NextHopKey{PortId{1}, ip("fe80::7")});
+    CHECK(same(local->outer,
+               make_outer_template(prefix("fd00:5::5/128"), ip("2001:db8:2::1"), Family::v4)));
+
+    CHECK(way(Forward::nat, "10.0.1.11")->next_hop.address == ip("10.0.0.8"));
+    CHECK(way(Forward::dsr_l2, "10.0.1.11")->next_hop.address == ip("10.0.1.11"));
+    CHECK_FALSE(way(Forward::dsr_l2, "192.0.2.1").has_value());
+}
+
+TEST_CASE(
+    "way: needed next hops are those of routes that are used; all where replies may go by them",
+    "[control][routes]") {
+    Config config = two_ports();
+    config.services = {service("one", 1, 1, Forward::ipip)};
+    config.services[0].backends[0].address = ip("192.0.2.1");
+    const KernelRoutes routes(
+        {route("192.0.2.0/24", 1, "10.0.0.7"), route("192.0.3.0/24", 1, "10.0.0.8")});
+    using Keys = std::vector<Registry::NextHopKey>;
+    CHECK(needed_next_hops(config, routes) == Keys{{PortId{1}, ip("10.0.0.7")}});
+    config.services.push_back(service("two", 2, 1, Forward::nat));
+    CHECK(needed_next_hops(config, routes) == Keys{{PortId{0}, ip("2001:db8:1::1")},
+                                                   {PortId{0}, ip("198.51.100.1")},
+                                                   {PortId{1}, ip("10.0.0.7")},
+                                                   {PortId{1}, ip("10.0.0.8")},
+                                                   {PortId{1}, ip("10.0.2.10")}});
+}
+
 TEST_CASE("way: a backend without one has no next hop and crashes nothing", "[control]") {
     Config config = two_ports();
     config.services = {service("one", 1, 1, Forward::ipip)};
