@@ -34,12 +34,18 @@ std::string backend_mac(unsigned i) {
 
 constexpr unsigned dscp = 10;
 
+std::string mode_text(const Case& which) {
+    if (which.forward == Forward::l3dsr) return fmt::format("l3dsr = {{ dscp = {} }}\n", dscp);
+    if (which.forward != Forward::full_nat) return "";
+    return fmt::format("nat = {{ source_pool = \"{}\" }}\n",
+                       to_string(Setting::pool(which.family)));
+}
+
 std::string service_text(const Case& which) {
     std::string text = fmt::format(
         "[[service]]\nname = \"{0}-{1}\"\nvip = \"{2}\"\nprotocol = \"tcp\"\nport = 80\n"
         "forward = \"{0}\"\n{3}backend = [\n",
-        name_of(which.forward), which.family == Family::v4 ? 4 : 6, vip(which),
-        which.forward == Forward::l3dsr ? fmt::format("l3dsr = {{ dscp = {} }}\n", dscp) : "");
+        name_of(which.forward), which.family == Family::v4 ? 4 : 6, vip(which), mode_text(which));
     for (unsigned i = 1; i <= backends; ++i)
         text += fmt::format("  {{ name = \"b{:02}\", address = \"{}\" }},\n", i,
                             backend_address(which.family, i));
@@ -80,12 +86,16 @@ gen::Forwarding forwarding_of(Forward forward) {
         case Forward::l3dsr:
             return gen::Forwarding::l3dsr;
         case Forward::nat:
-        case Forward::full_nat:  // is not measured: its source depends on who came before
+        case Forward::full_nat:  // when Packets took back what the source became
             return gen::Forwarding::nat;
     }
     return gen::Forwarding::dsr_l2;
 }
 }  // namespace
+
+IpAddress Setting::pool(Family family) {
+    return *parse_ip(family == Family::v4 ? "10.0.200.1" : "fd00:1::200:1");
+}
 
 Setting::Setting() {
     ConfigResult parsed = parse_config(configuration(), "bench.toml");
@@ -136,12 +146,15 @@ namespace {
 FlowSizes sizes_of(std::uint32_t entries) {
     return {entries, true, false};
 }
+constexpr NatTable::Size nat_size{.addresses = 2};  // the pools of both families
 }  // namespace
 
 Balancer::Balancer(const Setting& setting, std::span<std::byte> memory, std::uint32_t entries)
     : setting_(setting),
       table_(memory, sizes_of(entries), secret_),
-      pipeline_(table_, counters_, *traffic_) {}
+      nat_memory_(NatTable::footprint(nat_size)),
+      nat_(nat_memory_.bytes(), nat_size, secret_),
+      pipeline_(table_, counters_, *traffic_, Pipeline::Lanes::where_available, {}, &nat_) {}
 
 std::size_t Balancer::footprint(std::uint32_t entries) {
     return FlowTable::footprint(sizes_of(entries));

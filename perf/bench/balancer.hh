@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Balancer: a worker's pipeline with its tables, as the program has them, made from a configuration
-// of a service for each family and mode (tunnels: IPv4 in IPv4, IPv6 in IPv6) of 16 backends each.
+// of a service for each family and mode (no mode changes the family) of 16 backends each.
 // All that the pipeline benchmarks ask of Weir's libraries is asked here, so that a change of their
 // interfaces is followed in one place.
 #pragma once
@@ -26,8 +26,8 @@ struct Case {
     std::uint16_t frame_bytes = 0;  // with FCS; 0: the least
 };
 // The modes that there are services of.
-inline constexpr Forward modes[] = {Forward::dsr_l2, Forward::ipip,  Forward::gre,
-                                    Forward::gue,    Forward::l3dsr, Forward::nat};
+inline constexpr Forward modes[] = {Forward::dsr_l2, Forward::ipip, Forward::gre,     Forward::gue,
+                                    Forward::l3dsr,  Forward::nat,  Forward::full_nat};
 
 // Immutable: what the services and their packets look like.
 class Setting {
@@ -37,6 +37,8 @@ public:
     [[nodiscard]] const Tables& tables() const noexcept { return *tables_; }
     [[nodiscard]] gen::FrameOptions frames(const Case& which, std::uint64_t flows) const;
     [[nodiscard]] gen::Expectation expectation(const Case& which) const;
+    // Whose ports full-nat packets come from.
+    [[nodiscard]] static IpAddress pool(Family family);
     // Which backend the packet must go to, in the order of the expectation. `frame`: as the client
     // sent it. Every backend is up, so the table of the service says it all.
     [[nodiscard]] std::uint16_t backend_of(std::span<const std::uint8_t> frame) const;
@@ -82,6 +84,8 @@ private:
     const Setting& setting_;
     HashSecret secret_ = random_hash_secret();
     FlowTable table_;
+    Region nat_memory_;
+    NatTable nat_;
     LcoreCounters counters_;
     std::unique_ptr<WorkerTraffic> traffic_ = std::make_unique<WorkerTraffic>();
     Pipeline pipeline_;

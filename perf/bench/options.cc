@@ -32,7 +32,7 @@ std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
         ->check(CLI::IsMember({4, 6}))
         ->capture_default_str();
     app.add_option("--forward", options.forwards, "dsr-l2, ipip, gre, gue, l3dsr, nat or several")
-        ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr", "nat"}))
+        ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr", "nat", "full-nat"}))
         ->capture_default_str();
     app.add_option("--entries", options.entries,
                    "of the connection table (0: 4194304, or 1.6 a flow when that is more)");

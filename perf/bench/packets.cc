@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "perf/bench/packets.hh"
 
+#include <cstddef>
 #include <cstring>
+#include <initializer_list>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -12,6 +14,23 @@
 namespace weir::bench {
 
 namespace {
+
+constexpr std::uint32_t no_flow = 0xffffffff;
+
+std::uint16_t word_at(const std::uint8_t* at) {
+    return static_cast<std::uint16_t>(at[0] << 8 | at[1]);
+}
+void set_word(std::uint8_t* at, std::uint16_t word) {
+    at[0] = static_cast<std::uint8_t>(word >> 8);
+    at[1] = static_cast<std::uint8_t>(word);
+}
+
+// The word becomes `to`, and the checksums that cover it follow (RFC 1624).
+void change_word(std::uint8_t* at, std::uint16_t to, std::initializer_list<std::uint8_t*> sums) {
+    for (std::uint8_t* sum : sums)
+        set_word(sum, checksum_update(word_at(sum), word_at(at), to));
+    set_word(at, to);
+}
 
 void set_fragment(std::uint8_t* ip, std::uint16_t id, std::uint16_t field) {
     Ipv4Header header;
@@ -28,12 +47,14 @@ void set_fragment(std::uint8_t* ip, std::uint16_t id, std::uint16_t field) {
 Packets::Packets(const Setting& setting, const Case& which, std::uint64_t flows,
                  std::uint32_t round)
     : setting_(setting),
+      which_(which),
       frames_(gen::Frames::make(setting.frames(which, flows)).value()),
       checker_(gen::Checker::make(setting.expectation(which), frames_, 0).value()),
       pool_(std::size_t{buffers} * buffer_bytes),
       flows_(flows),
       round_(round),
-      scratch_(frames_.blank().begin(), frames_.blank().end()) {
+      scratch_(frames_.blank().begin(), frames_.blank().end()),
+      flow_at_port_(which.forward == Forward::full_nat ? 65'536 : 0, no_flow) {
     packets_.reserve(round);
     verdicts_.reserve(round);
     sent_.reserve(round);
@@ -82,12 +103,39 @@ void Packets::make_whole() {
                      header.id.host(), header.fragment.host());
 }
 
+// A full-nat packet becomes one of nat: its source is the pool's, from a port that is this flow's
+// alone, and is again the client's.
+void Packets::take_back_source(std::size_t i) {
+    const bool v4 = which_.family == Family::v4;
+    const IpAddress pool = Setting::pool(which_.family);
+    const std::size_t ip = sizeof(EthernetHeader), source = ip + (v4 ? 12 : 8),
+                      port = ip + (v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header));
+    std::uint8_t* const frame = packets_[i].data;
+    std::uint8_t* const tcp_sum = frame + port + offsetof(TcpHeader, checksum);
+    std::uint32_t& flow = flow_at_port_[word_at(frame + port)];
+    if (flow == no_flow) flow = sent_[i];
+    if (flow != sent_[i] || std::memcmp(frame + source, pool.bytes.data(), pool.size()) != 0)
+        throw std::runtime_error(
+            fmt::format("a packet of flow {} has the source of another one", sent_[i]));
+    frames_.set_flow(scratch_.data(), sent_[i], false);
+    for (std::size_t at = 0; at < pool.size(); at += 2) {
+        const std::uint16_t own = word_at(&scratch_[source + at]);
+        if (v4)
+            change_word(frame + source + at, own,
+                        {tcp_sum, frame + ip + offsetof(Ipv4Header, checksum)});
+        else
+            change_word(frame + source + at, own, {tcp_sum});
+    }
+    change_word(frame + port, word_at(&scratch_[port]), {tcp_sum});
+}
+
 void Packets::check() {
     for (std::size_t i = 0; i < packets_.size(); ++i) {
         if (verdicts_[i].action != Action::send)
             throw std::runtime_error(
                 fmt::format("a packet of flow {} was not sent but {}", sent_[i],
                             drop_reasons[static_cast<std::size_t>(verdicts_[i].reason)].name));
+        if (which_.forward == Forward::full_nat) take_back_source(i);
         const std::span<const std::uint8_t> frame(packets_[i].data, packets_[i].length);
         const gen::Opened opened = checker_.open(frame);
         if (opened.verdict != gen::Verdict::right || opened.flow != sent_[i])

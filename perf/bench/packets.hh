@@ -48,8 +48,10 @@ public:
 
 private:
     void fill(std::size_t i, std::uint32_t flow, bool syn);
+    void take_back_source(std::size_t i);
 
     const Setting& setting_;
+    const Case which_;
     gen::Frames frames_;
     gen::Checker checker_;
     Region pool_;
@@ -60,6 +62,7 @@ private:
     std::vector<Verdict> verdicts_;
     std::vector<std::uint32_t> sent_;  // flow of each packet of the round
     std::vector<std::uint8_t> scratch_;
+    std::vector<std::uint32_t> flow_at_port_;  // of the pool, in full-nat
     Random random_;
     std::uint64_t checked_ = 0;
 };

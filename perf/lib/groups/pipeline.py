@@ -5,7 +5,7 @@ from lib import bench, goals
 from lib.groups import Group, Outcome
 
 
-OTHER_MODES = ["gre", "gue", "l3dsr", "nat"]  # they differ from ipip in the rewrite alone: one number of flows
+OTHER_MODES = ["gre", "gue", "l3dsr", "nat", "full-nat"]  # they differ from ipip in the rewrite alone: one number of flows
 
 
 class InMemory(Group):
