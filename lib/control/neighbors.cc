@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <new>
@@ -13,13 +12,14 @@
 #include <utility>
 
 #include <arpa/inet.h>
-#include <event2/event.h>
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <sys/socket.h>
+
+#include "lib/control/kernel_socket.hh"
+#include "lib/control/timer.hh"
 
 namespace weir {
 
@@ -28,8 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Time = Clock::time_point;
 
-// The events of the loop's one pass are bounded, so that a flood of them stops nobody else.
-constexpr int reads_per_pass = 16;
+// The requests of the loop's one pass are bounded, so that they stop nobody else.
 constexpr unsigned asks_per_pass = 256;
 
 constexpr std::uint16_t usable_states =
@@ -97,12 +96,10 @@ struct NeighborMonitor::Impl {
         [[nodiscard]] bool usable() const noexcept { return (state & usable_states) != 0; }
     };
 
-    event_base* base;
     OnNeighbor on_neighbor;
     Pace pace;
-    mnl_socket* netlink = nullptr;
-    event* readable = nullptr;
-    event* timer = nullptr;
+    KernelSocket kernel;
+    Timer timer;
     std::vector<int> interfaces;  // by PortId; 0: no TAP
     std::map<int, PortId> port_of_interface;
     std::map<Key, Entry> entries;        // the wanted ones
@@ -111,19 +108,20 @@ struct NeighborMonitor::Impl {
     std::uint32_t sequence = 0, dump_number = 0;
     bool dump_running = false, dump_again = false;
 
-    Impl(event_base* loop, OnNeighbor told, Pace asks)
-        : base(loop), on_neighbor(std::move(told)), pace(asks) {}
-    ~Impl() {
-        if (readable != nullptr) event_free(readable);
-        if (timer != nullptr) event_free(timer);
-        if (netlink != nullptr) mnl_socket_close(netlink);
-    }
+    Impl(event_base* base, OnNeighbor told, Pace asks)
+        : on_neighbor(std::move(told)),
+          pace(asks),
+          kernel({.message = [this](const nlmsghdr& message) { handle(message); },
+                  .lost = [this] { dump_again = true; },
+                  .pass_over =
+                      [this] {
+                          if (dump_again && !dump_running) dump();
+                      }}),
+          timer(base, [this] { ask_due(); }) {}
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    Result<void> open(const std::vector<std::string>& taps);
-    void read_events();
-    bool read_some();
+    Result<void> open(event_base* base, const std::vector<std::string>& taps);
     void handle(const nlmsghdr& message);
     void learn(const KernelNeighbor& neighbor, bool removed);
     void refused(const nlmsghdr& message);
@@ -136,63 +134,15 @@ struct NeighborMonitor::Impl {
     void arm();
 };
 
-Result<void> NeighborMonitor::Impl::open(const std::vector<std::string>& taps) {
-    for (std::size_t port = 0; port < taps.size(); ++port) {
-        const int index =
-            taps[port].empty() ? 0 : static_cast<int>(if_nametoindex(taps[port].c_str()));
-        if (index == 0 && !taps[port].empty()) {
-            return Error{fmt::format("cannot watch the neighbours of TAP {}: no such interface",
-                                     taps[port])};
-        }
-        interfaces.push_back(index);
-        if (index != 0) port_of_interface[index] = static_cast<PortId>(port);
-    }
-    const auto failed = [](const char* what) {
-        return Error{fmt::format("cannot {} the netlink socket for neighbours: {}", what,
-                                 std::generic_category().message(errno))};
-    };
-    netlink = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (netlink == nullptr) return failed("open");
-    if (mnl_socket_bind(netlink, RTMGRP_NEIGH, MNL_SOCKET_AUTOPID) != 0) return failed("bind");
-    // Room for a burst of events; a full buffer only costs a new dump.
-    const int room = 1 << 20;
-    setsockopt(mnl_socket_get_fd(netlink), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-
-    readable = event_new(
-        base, mnl_socket_get_fd(netlink), EV_READ | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { static_cast<Impl*>(self)->read_events(); }, this);
-    timer = event_new(
-        base, -1, 0,
-        [](evutil_socket_t, short, void* self) { static_cast<Impl*>(self)->ask_due(); }, this);
-    if (readable == nullptr || timer == nullptr || event_add(readable, nullptr) != 0) {
-        return Error{"cannot add the netlink socket for neighbours to the event loop"};
-    }
+Result<void> NeighborMonitor::Impl::open(event_base* base, const std::vector<std::string>& taps) {
+    auto found = interfaces_of(taps, "neighbours");
+    if (!found) return found.error();
+    interfaces = std::move(found.value());
+    for (std::size_t port = 0; port < interfaces.size(); ++port)
+        if (interfaces[port] != 0) port_of_interface[interfaces[port]] = static_cast<PortId>(port);
+    if (auto opened = kernel.open(base, "neighbours", RTMGRP_NEIGH); !opened) return opened;
     dump();
     return {};
-}
-
-void NeighborMonitor::Impl::read_events() {
-    for (int reads = 0; reads < reads_per_pass && read_some(); ++reads) {
-    }
-    if (dump_again && !dump_running) dump();
-}
-
-// One receive call. False when there is nothing more to read.
-bool NeighborMonitor::Impl::read_some() {
-    alignas(nlmsghdr) std::array<char, 32 * 1024> buffer;
-    const ssize_t received = mnl_socket_recvfrom(netlink, buffer.data(), buffer.size());
-    if (received < 0) {
-        if (errno == EINTR) return true;
-        if (errno != ENOBUFS && errno != ENOSPC) return false;
-        dump_again = true;  // events were lost: read the whole table anew
-        return true;
-    }
-    const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
-    for (int left = static_cast<int>(received); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left)) {
-        handle(*message);
-    }
-    return received > 0;
 }
 
 void NeighborMonitor::Impl::handle(const nlmsghdr& message) {
@@ -270,7 +220,7 @@ void NeighborMonitor::Impl::look_up(const Key& key) {
     head->ndm_ifindex = interfaces[index(key.port)];
     mnl_attr_put(message, NDA_DST, key.address.size(), key.address.bytes.data());
     remember(key);
-    static_cast<void>(mnl_socket_sendto(netlink, message, message->nlmsg_len));
+    static_cast<void>(kernel.send(*message));
 }
 
 void NeighborMonitor::Impl::dump() {
@@ -280,7 +230,7 @@ void NeighborMonitor::Impl::dump() {
     message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     message->nlmsg_seq = dump_number = ++sequence;
     mnl_nlmsg_put_extra_header(message, sizeof(ndmsg));
-    dump_running = mnl_socket_sendto(netlink, message, message->nlmsg_len) > 0;
+    dump_running = kernel.send(*message);
     dump_again = !dump_running;
     // What the dump does not name is not there.
     for (auto& [key, entry] : entries)
@@ -310,7 +260,7 @@ void NeighborMonitor::Impl::ask(const Key& key, Entry& entry) {
     mnl_attr_put(message, NDA_DST, key.address.size(), key.address.bytes.data());
     remember(key);
     // Nobody waits: an error comes back as a message, and what got lost is asked again.
-    static_cast<void>(mnl_socket_sendto(netlink, message, message->nlmsg_len));
+    static_cast<void>(kernel.send(*message));
 }
 
 void NeighborMonitor::Impl::ask_due() {
@@ -339,9 +289,7 @@ void NeighborMonitor::Impl::plan(const Key& key, Entry& entry, Time when) {
 void NeighborMonitor::Impl::arm() {
     if (due.empty() || dump_running) return;
     const auto us = std::chrono::ceil<std::chrono::microseconds>(due.begin()->first - Clock::now());
-    const std::int64_t delay = std::max<std::int64_t>(0, us.count());
-    const timeval wait{delay / 1'000'000, delay % 1'000'000};
-    event_add(timer, &wait);
+    timer.set(std::max(us, std::chrono::microseconds(0)));
 }
 
 Result<std::unique_ptr<NeighborMonitor>> NeighborMonitor::create(event_base* base,
@@ -349,7 +297,7 @@ Result<std::unique_ptr<NeighborMonitor>> NeighborMonitor::create(event_base* bas
                                                                  OnNeighbor on_neighbor,
                                                                  Pace pace) {
     auto impl = std::make_unique<Impl>(base, std::move(on_neighbor), pace);
-    if (const auto opened = impl->open(taps); !opened) return opened.error();
+    if (const auto opened = impl->open(base, taps); !opened) return opened.error();
     return std::make_unique<NeighborMonitor>(std::move(impl));
 }
 

@@ -3,20 +3,15 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
-#include <event2/event.h>
-#include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <poll.h>
 #include <sys/socket.h>
 
+#include "lib/control/kernel_socket.hh"
 #include "lib/control/timer.hh"
 
 namespace weir {
@@ -25,8 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Ports = std::map<int, PortId>;
 
-// The events of the loop's one pass are bounded, so that a flood of them stops nobody else.
-constexpr int reads_per_pass = 16;
 // Reading the table takes at most one part in so many of the time.
 constexpr int read_share = 10;
 // A reading that the kernel says may have missed something is repeated so often, then it must do: a
@@ -145,8 +138,7 @@ struct RouteMonitor::Impl {
     OnRoutes on_routes;
     std::chrono::milliseconds coalesce;
     Ports ports;
-    mnl_socket* netlink = nullptr;
-    event* readable = nullptr;
+    KernelSocket kernel;
     Timer timer;
     std::uint32_t sequence = 0;
     // again: something came meanwhile; torn: the reading may have missed something.
@@ -159,17 +151,16 @@ struct RouteMonitor::Impl {
     Clock::duration took{};
 
     Impl(event_base* base, OnRoutes told_to, std::chrono::milliseconds delay)
-        : on_routes(std::move(told_to)), coalesce(delay), timer(base, [this] { read_table(); }) {}
-    ~Impl() {
-        if (readable != nullptr) event_free(readable);
-        if (netlink != nullptr) mnl_socket_close(netlink);
-    }
+        : on_routes(std::move(told_to)),
+          coalesce(delay),
+          kernel({.message = [this](const nlmsghdr& message) { handle(message); },
+                  .lost = [this] { begin_again(); },
+                  .pass_over = {}}),
+          timer(base, [this] { read_table(); }) {}
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
     Result<void> open(event_base* base, const std::vector<std::string>& taps);
-    void read_events();
-    bool read_some();
     void await_table();
     void handle(const nlmsghdr& message);
     void note(const nlmsghdr& message);
@@ -177,36 +168,20 @@ struct RouteMonitor::Impl {
     void keep(const nlmsghdr& message);
     void read_table();
     void finish();
+    void begin_again();
     void read_soon();
 };
 
 Result<void> RouteMonitor::Impl::open(event_base* base, const std::vector<std::string>& taps) {
-    for (std::size_t port = 0; port < taps.size(); ++port) {
-        if (taps[port].empty()) continue;
-        const auto index = static_cast<int>(if_nametoindex(taps[port].c_str()));
-        if (index == 0) {
-            return Error{
-                fmt::format("cannot watch the routes of TAP {}: no such interface", taps[port])};
-        }
-        ports[index] = static_cast<PortId>(port);
+    const auto interfaces = interfaces_of(taps, "routes");
+    if (!interfaces) return interfaces.error();
+    for (std::size_t port = 0; port < interfaces.value().size(); ++port) {
+        const int interface = interfaces.value()[port];
+        if (interface != 0) ports[interface] = static_cast<PortId>(port);
     }
-    const auto failed = [](const char* what) {
-        return Error{fmt::format("cannot {} the netlink socket for routes: {}", what,
-                                 std::generic_category().message(errno))};
-    };
-    netlink = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (netlink == nullptr) return failed("open");
     constexpr unsigned groups = RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_LINK |
                                 RTMGRP_IPV4_IFADDR | (1u << (RTNLGRP_NEXTHOP - 1));
-    if (mnl_socket_bind(netlink, groups, MNL_SOCKET_AUTOPID) != 0) return failed("bind");
-    // Room for a burst of events; a full buffer only costs another reading.
-    const int room = 1 << 20;
-    setsockopt(mnl_socket_get_fd(netlink), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    readable = event_new(
-        base, mnl_socket_get_fd(netlink), EV_READ | EV_PERSIST,
-        [](evutil_socket_t, short, void* self) { static_cast<Impl*>(self)->read_events(); }, this);
-    if (readable == nullptr || event_add(readable, nullptr) != 0)
-        return Error{"cannot add the netlink socket for routes to the event loop"};
+    if (auto opened = kernel.open(base, "routes", groups); !opened) return opened;
     read_table();
     await_table();
     return {};
@@ -214,41 +189,12 @@ Result<void> RouteMonitor::Impl::open(event_base* base, const std::vector<std::s
 
 void RouteMonitor::Impl::await_table() {
     const auto end = Clock::now() + first_reading;
-    while (reading && Clock::now() < end) {
-        pollfd ready{mnl_socket_get_fd(netlink), POLLIN, 0};
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-        poll(&ready, 1, std::max(0, static_cast<int>(left.count())));
-        read_events();
-    }
-}
-
-void RouteMonitor::Impl::read_events() {
-    for (int reads = 0; reads < reads_per_pass && read_some(); ++reads) {
-    }
-}
-
-// One receive call. False when there is nothing more to read.
-bool RouteMonitor::Impl::read_some() {
-    alignas(nlmsghdr) std::array<char, 32 * 1024> buffer;
-    const ssize_t received = mnl_socket_recvfrom(netlink, buffer.data(), buffer.size());
-    if (received < 0) {
-        if (errno == EINTR) return true;
-        if (errno != ENOBUFS && errno != ENOSPC) return false;
-        again = true;  // messages were lost, of a table that is being read, too
-        read_soon();
-        return true;
-    }
-    const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
-    for (int left = static_cast<int>(received); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left)) {
-        handle(*message);
-    }
-    return received > 0;
+    while (reading && Clock::now() < end)
+        kernel.await(std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()));
 }
 
 void RouteMonitor::Impl::handle(const nlmsghdr& message) {
-    const bool of_table = message.nlmsg_pid == mnl_socket_get_portid(netlink);
-    if (!of_table) return note(message);
+    if (!kernel.is_answer(message)) return note(message);
     if ((message.nlmsg_flags & NLM_F_DUMP_INTR) != 0) torn = true;
     if (message.nlmsg_type == RTM_NEWROUTE) return keep(message);
     if (message.nlmsg_type == NLMSG_DONE) finish();
@@ -319,7 +265,7 @@ void RouteMonitor::Impl::read_table() {
     message->nlmsg_seq = ++sequence;
     auto* head = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
     head->rtm_family = AF_UNSPEC;
-    reading = mnl_socket_sendto(netlink, message, message->nlmsg_len) > 0;
+    reading = kernel.send(*message);
     if (!reading) read_soon();
 }
 
@@ -334,6 +280,12 @@ void RouteMonitor::Impl::finish() {
     if (told == now) return;
     told = now;
     on_routes(std::move(now.first), more);
+}
+
+// Messages were lost, of a table that is being read, too.
+void RouteMonitor::Impl::begin_again() {
+    again = true;
+    read_soon();
 }
 
 void RouteMonitor::Impl::read_soon() {
