@@ -21,7 +21,7 @@ constexpr const char* weir_mac = "02:00:00:00:00:05";
 
 std::string vip(const Case& which) {
     return fmt::format("{}{}", which.family == Family::v4 ? "203.0.113." : "2001:db8:443::",
-                       10 + static_cast<unsigned>(which.forward));
+                       (which.to_other_family ? 110 : 10) + static_cast<unsigned>(which.forward));
 }
 
 std::string backend_address(Family family, unsigned i) {
@@ -37,18 +37,18 @@ constexpr unsigned dscp = 10;
 std::string mode_text(const Case& which) {
     if (which.forward == Forward::l3dsr) return fmt::format("l3dsr = {{ dscp = {} }}\n", dscp);
     if (which.forward != Forward::full_nat) return "";
-    return fmt::format("nat = {{ source_pool = \"{}\" }}\n",
-                       to_string(Setting::pool(which.family)));
+    return fmt::format("nat = {{ source_pool = \"{}\" }}\n", to_string(Setting::pool(which)));
 }
 
 std::string service_text(const Case& which) {
     std::string text = fmt::format(
-        "[[service]]\nname = \"{0}-{1}\"\nvip = \"{2}\"\nprotocol = \"tcp\"\nport = 80\n"
-        "forward = \"{0}\"\n{3}backend = [\n",
-        name_of(which.forward), which.family == Family::v4 ? 4 : 6, vip(which), mode_text(which));
+        "[[service]]\nname = \"{0}-{1}-{2}\"\nvip = \"{3}\"\nprotocol = \"tcp\"\nport = 80\n"
+        "forward = \"{0}\"\n{4}backend = [\n",
+        name_of(which.forward), which.family == Family::v4 ? 4 : 6,
+        which.backend_family() == Family::v4 ? 4 : 6, vip(which), mode_text(which));
     for (unsigned i = 1; i <= backends; ++i)
         text += fmt::format("  {{ name = \"b{:02}\", address = \"{}\" }},\n", i,
-                            backend_address(which.family, i));
+                            backend_address(which.backend_family(), i));
     return text + "]\n";
 }
 
@@ -65,8 +65,12 @@ std::string configuration() {
         "tunnel_source = [\"10.64.0.0/16\", \"fd00:64::/96\"]\nneighbor = [\n{}]\n",
         neighbors);
     for (const Family family : {Family::v4, Family::v6})
-        for (const Forward forward : modes)
-            text += service_text({family, forward});
+        for (const Forward forward : modes) {
+            text += service_text({.family = family, .forward = forward});
+            if (may_change_family(forward))
+                text +=
+                    service_text({.family = family, .forward = forward, .to_other_family = true});
+        }
     return text;
 }
 
@@ -93,8 +97,10 @@ gen::Forwarding forwarding_of(Forward forward) {
 }
 }  // namespace
 
-IpAddress Setting::pool(Family family) {
-    return *parse_ip(family == Family::v4 ? "10.0.200.1" : "fd00:1::200:1");
+IpAddress Setting::pool(const Case& which) {
+    return *parse_ip(
+        fmt::format("{}{}", which.backend_family() == Family::v4 ? "10.0.200." : "fd00:1::200:",
+                    which.to_other_family ? 2 : 1));
 }
 
 Setting::Setting() {
@@ -126,7 +132,7 @@ gen::Expectation Setting::expectation(const Case& which) const {
     expected.dscp = dscp;
     for (unsigned i = 1; i <= backends; ++i)
         expected.backends.push_back({fmt::format("b{:02}", i),
-                                     *parse_ip(backend_address(which.family, i)),
+                                     *parse_ip(backend_address(which.backend_family(), i)),
                                      *parse_mac(backend_mac(i)), true});
     expected.tunnel_sources = {*parse_prefix("10.64.0.0/16"), *parse_prefix("fd00:64::/96")};
     expected.weir_mac = *parse_mac(weir_mac);
@@ -146,7 +152,7 @@ namespace {
 FlowSizes sizes_of(std::uint32_t entries) {
     return {entries, true, false};
 }
-constexpr NatTable::Size nat_size{.addresses = 2};  // the pools of both families
+constexpr NatTable::Size nat_size{.addresses = 4};  // the pools, see Setting::pool()
 }  // namespace
 
 Balancer::Balancer(const Setting& setting, std::span<std::byte> memory, std::uint32_t entries)

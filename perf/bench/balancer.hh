@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Balancer: a worker's pipeline with its tables, as the program has them, made from a configuration
-// of a service for each family and mode (no mode changes the family) of 16 backends each.
+// of a service for each family and mode, and where the mode allows it for backends of the other
+// family, too; of 16 backends each.
 // All that the pipeline benchmarks ask of Weir's libraries is asked here, so that a change of their
 // interfaces is followed in one place.
 #pragma once
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "lib/balance/tables.hh"
+#include "lib/control/forward_mode.hh"
 #include "lib/dataplane/classify.hh"
 #include "lib/dataplane/process.hh"
 #include "lib/flow/table.hh"
@@ -24,10 +26,19 @@ struct Case {
     Family family = Family::v4;
     Forward forward = Forward::ipip;
     std::uint16_t frame_bytes = 0;  // with FCS; 0: the least
+    bool to_other_family = false;   // its backends are of the other one; may_change_family()
+
+    [[nodiscard]] Family backend_family() const noexcept {
+        if (!to_other_family) return family;
+        return family == Family::v4 ? Family::v6 : Family::v4;
+    }
 };
 // The modes that there are services of.
 inline constexpr Forward modes[] = {Forward::dsr_l2, Forward::ipip, Forward::gre,     Forward::gue,
                                     Forward::l3dsr,  Forward::nat,  Forward::full_nat};
+[[nodiscard]] constexpr bool may_change_family(Forward forward) noexcept {
+    return is_tunnel(forward) || forward == Forward::full_nat;
+}
 
 // Immutable: what the services and their packets look like.
 class Setting {
@@ -38,7 +49,7 @@ public:
     [[nodiscard]] gen::FrameOptions frames(const Case& which, std::uint64_t flows) const;
     [[nodiscard]] gen::Expectation expectation(const Case& which) const;
     // Whose ports full-nat packets come from.
-    [[nodiscard]] static IpAddress pool(Family family);
+    [[nodiscard]] static IpAddress pool(const Case& which);
     // Which backend the packet must go to, in the order of the expectation. `frame`: as the client
     // sent it. Every backend is up, so the table of the service says it all.
     [[nodiscard]] std::uint16_t backend_of(std::span<const std::uint8_t> frame) const;

@@ -31,9 +31,12 @@ std::optional<Options> read_options(int argc, char** argv, int& exit_code) {
     app.add_option("--family", options.families, "4, 6 or both")
         ->check(CLI::IsMember({4, 6}))
         ->capture_default_str();
-    app.add_option("--forward", options.forwards, "dsr-l2, ipip, gre, gue, l3dsr, nat or several")
+    app.add_option("--forward", options.forwards,
+                   "dsr-l2, ipip, gre, gue, l3dsr, nat, full-nat or several")
         ->check(CLI::IsMember({"dsr-l2", "ipip", "gre", "gue", "l3dsr", "nat", "full-nat"}))
         ->capture_default_str();
+    app.add_flag("--to-other-family", options.to_other_family,
+                 "backends of the other family; tunnels and full-nat only");
     app.add_option("--entries", options.entries,
                    "of the connection table (0: 4194304, or 1.6 a flow when that is more)");
     app.add_option("--burst", options.burst, "packets that process() gets at once")

@@ -19,6 +19,7 @@ struct Options {
     std::uint64_t false_lookups = 100'000'000;
     std::vector<unsigned> families{4, 6};
     std::vector<std::string> forwards{"dsr-l2", "ipip"};
+    bool to_other_family = false;
     std::uint32_t entries = 0;  // of the connection table; 0: 4 194 304, or 1.6 a flow when more
     std::uint32_t burst = 32;
     std::uint32_t round = 256;  // packets filled at once

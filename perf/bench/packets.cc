@@ -25,6 +25,21 @@ void set_word(std::uint8_t* at, std::uint16_t word) {
     at[1] = static_cast<std::uint8_t>(word);
 }
 
+// The frames as clients of the backends' own family would send them. Only full-nat makes other ones
+// of them; a tunnel's inner packet stays.
+gen::Frames arriving_frames(const Setting& setting, const Case& which, std::uint64_t flows,
+                            const gen::Frames& sent) {
+    gen::FrameOptions options = setting.frames(which, flows);
+    if (which.forward != Forward::full_nat || !which.to_other_family)
+        return gen::Frames::make(options).value();
+    constexpr std::size_t fcs = 4, growth = sizeof(Ipv6Header) - sizeof(Ipv4Header);
+    options.destination = Setting::pool(which);  // any of that family
+    options.size = static_cast<std::uint16_t>(sent.blank().size() + fcs);
+    options.size = static_cast<std::uint16_t>(which.family == Family::v4 ? options.size + growth
+                                                                         : options.size - growth);
+    return gen::Frames::make(options).value();
+}
+
 // The word becomes `to`, and the checksums that cover it follow (RFC 1624).
 void change_word(std::uint8_t* at, std::uint16_t to, std::initializer_list<std::uint8_t*> sums) {
     for (std::uint8_t* sum : sums)
@@ -49,11 +64,13 @@ Packets::Packets(const Setting& setting, const Case& which, std::uint64_t flows,
     : setting_(setting),
       which_(which),
       frames_(gen::Frames::make(setting.frames(which, flows)).value()),
-      checker_(gen::Checker::make(setting.expectation(which), frames_, 0).value()),
+      arriving_(arriving_frames(setting, which, flows, frames_)),
+      checker_(gen::Checker::make(setting.expectation(which), arriving_, 0).value()),
       pool_(std::size_t{buffers} * buffer_bytes),
       flows_(flows),
       round_(round),
       scratch_(frames_.blank().begin(), frames_.blank().end()),
+      arrived_(arriving_.blank().begin(), arriving_.blank().end()),
       flow_at_port_(which.forward == Forward::full_nat ? 65'536 : 0, no_flow) {
     packets_.reserve(round);
     verdicts_.reserve(round);
@@ -104,10 +121,11 @@ void Packets::make_whole() {
 }
 
 // A full-nat packet becomes one of nat: its source is the pool's, from a port that is this flow's
-// alone, and is again the client's.
+// alone, and is again the client's. An IPv4 packet that was made of an IPv6 one has an
+// identification of Weir's choice.
 void Packets::take_back_source(std::size_t i) {
-    const bool v4 = which_.family == Family::v4;
-    const IpAddress pool = Setting::pool(which_.family);
+    const bool v4 = which_.backend_family() == Family::v4;
+    const IpAddress pool = Setting::pool(which_);
     const std::size_t ip = sizeof(EthernetHeader), source = ip + (v4 ? 12 : 8),
                       port = ip + (v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header));
     std::uint8_t* const frame = packets_[i].data;
@@ -117,16 +135,21 @@ void Packets::take_back_source(std::size_t i) {
     if (flow != sent_[i] || std::memcmp(frame + source, pool.bytes.data(), pool.size()) != 0)
         throw std::runtime_error(
             fmt::format("a packet of flow {} has the source of another one", sent_[i]));
-    frames_.set_flow(scratch_.data(), sent_[i], false);
+    arriving_.set_flow(arrived_.data(), sent_[i], false);
     for (std::size_t at = 0; at < pool.size(); at += 2) {
-        const std::uint16_t own = word_at(&scratch_[source + at]);
+        const std::uint16_t own = word_at(&arrived_[source + at]);
         if (v4)
             change_word(frame + source + at, own,
                         {tcp_sum, frame + ip + offsetof(Ipv4Header, checksum)});
         else
             change_word(frame + source + at, own, {tcp_sum});
     }
-    change_word(frame + port, word_at(&scratch_[port]), {tcp_sum});
+    change_word(frame + port, word_at(&arrived_[port]), {tcp_sum});
+    if (v4 && which_.to_other_family) {
+        const std::size_t id = ip + offsetof(Ipv4Header, id);
+        change_word(frame + id, word_at(&arrived_[id]),
+                    {frame + ip + offsetof(Ipv4Header, checksum)});
+    }
 }
 
 void Packets::check() {

@@ -52,17 +52,17 @@ private:
 
     const Setting& setting_;
     const Case which_;
-    gen::Frames frames_;
-    gen::Checker checker_;
+    gen::Frames frames_, arriving_;  // as clients send them; in the family that backends get
+    gen::Checker checker_;           // of what arrives
     Region pool_;
     std::uint64_t flows_;
     std::uint32_t round_, next_buffer_ = 0;
     std::uint16_t datagram_ = 0;
     std::vector<Packet> packets_;
     std::vector<Verdict> verdicts_;
-    std::vector<std::uint32_t> sent_;  // flow of each packet of the round
-    std::vector<std::uint8_t> scratch_;
-    std::vector<std::uint32_t> flow_at_port_;  // of the pool, in full-nat
+    std::vector<std::uint32_t> sent_;              // flow of each packet of the round
+    std::vector<std::uint8_t> scratch_, arrived_;  // a frame as it was sent, and as it arrives
+    std::vector<std::uint32_t> flow_at_port_;      // of the pool, in full-nat
     Random random_;
     std::uint64_t checked_ = 0;
 };

@@ -34,7 +34,9 @@ public:
           sorted_(options.round),
           conditions_({{"family", which.family == Family::v4 ? 4 : 6},
                        {"forward", name_of(which.forward)},
-                       {"flows", flows}}) {}
+                       {"flows", flows}}) {
+        if (which.to_other_family) conditions_["to"] = which.backend_family() == Family::v4 ? 4 : 6;
+    }
 
     // Every flow comes once, and the table has room for all.
     [[nodiscard]] std::vector<Window> grow() {
@@ -191,10 +193,12 @@ void Bed::time_stages(Report& report) {
 // New flows are told where there are enough of them for windows that mean something.
 constexpr std::uint64_t enough_new_flows = 1'000'000;
 
+constexpr std::uint16_t least_frame = 64;  // of Ethernet, with FCS
+
 // First fragments are measured at one number of flows, of IPv4 in the two ordinary modes.
 constexpr std::uint64_t fragment_flows = 1000;
 bool may_be_cut(const Case& which) {
-    return which.family == Family::v4 &&
+    return which.family == Family::v4 && !which.to_other_family &&
            (which.forward == Forward::dsr_l2 || which.forward == Forward::ipip);
 }
 
@@ -246,7 +250,11 @@ void measure_pipeline(const Options& options, Report& report) {
         for (const std::string& forward : options.forwards) {
             const auto* const mode = std::ranges::find(
                 modes, forward, [](Forward one) { return std::string(name_of(one)); });
-            const Case which{family == 4 ? Family::v4 : Family::v6, *mode};
+            Case which{.family = family == 4 ? Family::v4 : Family::v6, .forward = *mode};
+            which.to_other_family = options.to_other_family && may_change_family(*mode);
+            // What becomes IPv4 shall still be a whole frame of Ethernet.
+            if (which.to_other_family && which.family == Family::v6)
+                which.frame_bytes = least_frame + sizeof(Ipv6Header) - sizeof(Ipv4Header);
             for (const std::uint64_t flows : options.flows) {
                 measure_case(options, setting, which, flows, report);
                 if (flows == fragment_flows && may_be_cut(which))

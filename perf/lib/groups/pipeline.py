@@ -7,6 +7,8 @@ from lib.groups import Group, Outcome
 
 OTHER_MODES = ["gre", "gue", "l3dsr", "nat", "full-nat"]  # they differ from ipip in the rewrite alone: one number of flows
 
+MIXED_MODES = ["ipip", "gre", "gue", "full-nat"]  # an IPv6 client's backend may be of IPv4, and the reverse
+
 
 class InMemory(Group):
     name = "pipeline"
@@ -19,9 +21,11 @@ class InMemory(Group):
     def run(self, context):
         result = bench.run(context, "pipeline", ["--no-stages"] if context.options.quick else [])
         others = bench.run(context, "pipeline", ["--no-stages", "--forward", *OTHER_MODES, "--flows", 1000])
-        result["figures"] += others["figures"]
+        mixed = bench.run(context, "pipeline", ["--no-stages", "--to-other-family", "--forward", *MIXED_MODES,
+                                                "--flows", 1000])
+        result["figures"] += others["figures"] + mixed["figures"]
         figures = []
-        for entry in bench.select(result, "process", forward="ipip"):
+        for entry in bench.select(result, "process", forward="ipip", to=None):
             flows = goals.short(entry["conditions"]["flows"])
             if entry["unit"] == "ns":
                 figures.append(goals.figure("P16", f"IPv{entry['conditions']['family']}, {flows}", entry,
