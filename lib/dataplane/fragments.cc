@@ -47,6 +47,18 @@ Fragment fragment_of(const std::uint8_t* frame, const Parsed& parsed,
     return fragment;
 }
 
+Fragment first_fragment_of(const std::uint8_t* frame, const PacketMeta& meta,
+                           const FragmentPorts& ports) noexcept {
+    const std::uint8_t* const ip = frame + meta.l3_offset;
+    Fragment fragment;
+    fragment.datagram = flow_words(ip, Family::v4, meta.protocol, 0, 0);
+    fragment.datagram.rest |= reinterpret_cast<const Ipv4Header*>(ip)->id.host();
+    fragment.end = std::uint32_t{meta.ip_length} - std::uint32_t{sizeof(Ipv4Header)};
+    fragment.limit = longest_datagram - std::uint32_t{sizeof(Ipv4Header)};
+    fragment.ports = &ports;
+    return fragment;
+}
+
 DropReason reason_of(FragmentTable::What what) noexcept {
     switch (what) {
         case FragmentTable::What::bad:

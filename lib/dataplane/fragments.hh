@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "lib/dataplane/packet_meta.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/flow/fragment_table.hh"
 #include "lib/wire/parse.hh"
@@ -23,6 +24,10 @@ namespace weir {
 // `frame`: what was parsed. `ports` must outlive the result.
 [[nodiscard]] Fragment fragment_of(const std::uint8_t* frame, const Parsed& parsed,
                                    const FragmentPorts* ports) noexcept;
+
+// The same of one that read_plain_first() read; its ports are at hand.
+[[nodiscard]] Fragment first_fragment_of(const std::uint8_t* frame, const PacketMeta& meta,
+                                         const FragmentPorts& ports) noexcept;
 
 // Why a fragment that the table does not let pass, now or after it waited, is dropped.
 [[nodiscard]] DropReason reason_of(FragmentTable::What what) noexcept;

@@ -4,6 +4,9 @@
 // the shortest datagrams of virtual links have less); addressed to this port. classify() is its
 // slow twin: what reads as plain here, classify() finds sound too, with the same fields; everything
 // else, odd or broken, is left to it.
+//
+// The first fragment of an IPv4 datagram, which has ports and comes in floods, is read alike, but
+// on demand: read_plain_first().
 #pragma once
 
 #include <bit>
@@ -23,6 +26,9 @@ namespace plain {
 
 // Where the IP header lies.
 inline constexpr std::uint32_t untagged = ethernet_length, tagged = ethernet_length + vlan_length;
+
+// What of a datagram is looked for.
+enum class Piece : std::uint8_t { whole, first };
 
 template <typename Word>
 [[nodiscard]] inline Word load(const std::uint8_t* at) noexcept {
@@ -49,8 +55,8 @@ static_assert(std::endian::native == std::endian::little);
 }
 
 // Behind the IP header, at `transport`, with room for TCP's: ports, flags and lengths. `length`: of
-// the IP payload.
-template <Family family>
+// the IP payload, which of a first fragment UDP's length may reach behind.
+template <Family family, Piece piece>
 [[nodiscard]] inline bool read_transport(const std::uint8_t* transport, std::int32_t length,
                                          std::uint8_t protocol, PacketMeta& meta) noexcept {
     if (protocol == proto_tcp) [[likely]] {
@@ -63,8 +69,8 @@ template <Family family>
     } else if (protocol == proto_udp) {
         const auto& udp = *reinterpret_cast<const UdpHeader*>(transport);
         const std::int32_t claimed = udp.length.host();
-        if (claimed < static_cast<std::int32_t>(sizeof(UdpHeader)) || claimed > length)
-            return false;
+        constexpr auto least = static_cast<std::int32_t>(sizeof(UdpHeader));
+        if (claimed < least || (piece == Piece::whole ? claimed : least) > length) return false;
         if (family == Family::v6 && load<std::uint16_t>(transport + 6) == 0) return false;
         meta.tcp_flags = 0;
     } else {
@@ -81,6 +87,7 @@ template <Family family>
 }
 
 // The IPv4 packet at `at` in the frame.
+template <Piece piece>
 [[nodiscard]] inline bool read_ipv4(const Packet& packet, std::uint32_t at,
                                     PacketMeta& meta) noexcept {
     constexpr std::uint32_t header = sizeof(Ipv4Header);
@@ -89,9 +96,10 @@ template <Family family>
     // Version to fragment; TTL to source; destination.
     const auto first = load<std::uint64_t>(ip), second = load<std::uint64_t>(ip + 8);
     const auto third = load<std::uint32_t>(ip + 16);
-    // No options; neither more-fragments nor an offset (0x3fff on the wire, in the last two bytes).
-    constexpr std::uint64_t plain_bits = 0xff3f'0000'0000'00ff;
-    if ((first & plain_bits) != 0x45) return false;
+    // No options; neither more-fragments nor an offset (0x3fff on the wire, in the last two bytes),
+    // or the former alone.
+    constexpr std::uint64_t plain_bits = 0xff3f'0000'0000'00ff, more = 0x0020'0000'0000'0000;
+    if ((first & plain_bits) != (piece == Piece::whole ? 0x45 : 0x45 | more)) return false;
     const auto source = static_cast<std::uint32_t>(second >> 32);
     if (static_cast<std::uint8_t>(second) <= 1 || source == third ||
         is_martian_net(static_cast<std::uint8_t>(source)))
@@ -104,8 +112,8 @@ template <Family family>
     meta.l3_offset = static_cast<std::uint16_t>(at);
     meta.ip_length = static_cast<std::uint16_t>(total);
     meta.traffic_class = static_cast<std::uint8_t>(first >> 8);
-    return read_transport<Family::v4>(ip + header, static_cast<std::int32_t>(total - header),
-                                      static_cast<std::uint8_t>(second >> 8), meta);
+    return read_transport<Family::v4, piece>(ip + header, static_cast<std::int32_t>(total - header),
+                                             static_cast<std::uint8_t>(second >> 8), meta);
 }
 
 // The IPv6 packet at `at` in the frame.
@@ -126,8 +134,8 @@ template <Family family>
     meta.l3_offset = static_cast<std::uint16_t>(at);
     meta.ip_length = static_cast<std::uint16_t>(payload + header);
     meta.traffic_class = static_cast<std::uint8_t>(word >> 20);
-    return read_transport<Family::v6>(raw + header, static_cast<std::int32_t>(payload),
-                                      ip.next_header, meta);
+    return read_transport<Family::v6, Piece::whole>(
+        raw + header, static_cast<std::int32_t>(payload), ip.next_header, meta);
 }
 
 // To this port's address, and not from it. Precondition: both addresses are there.
@@ -140,7 +148,7 @@ template <Family family>
 
 // What read_plain() reads behind the addresses of a frame whose IP header lies at `at`: 14, or 18
 // behind the tag of `vlan`.
-template <std::uint32_t at>
+template <std::uint32_t at, Piece piece = Piece::whole>
 [[nodiscard]] inline bool read_at(const Packet& packet, std::uint16_t vlan,
                                   PacketMeta& meta) noexcept {
     if (packet.contiguous < at) return false;
@@ -152,8 +160,8 @@ template <std::uint32_t at>
     }
     const std::uint16_t type = reinterpret_cast<const be16*>(packet.data + at - 2)->host();
     if (type == ether_type_ipv4) [[likely]]
-        return read_ipv4(packet, at, meta);
-    return type == ether_type_ipv6 && read_ipv6(packet, at, meta);
+        return read_ipv4<piece>(packet, at, meta);
+    return piece == Piece::whole && type == ether_type_ipv6 && read_ipv6(packet, at, meta);
 }
 
 }  // namespace plain
@@ -171,6 +179,15 @@ template <std::uint32_t at>
                                      PacketMeta& meta) noexcept {
     return port.vlan == 0 ? read_plain<plain::untagged>(packet, port, meta)
                           : read_plain<plain::tagged>(packet, port, meta);
+}
+
+// The same of the first fragment of a datagram that came in several, IPv4 only.
+[[nodiscard]] inline bool read_plain_first(const Packet& packet, const PortTable& port,
+                                           PacketMeta& meta) noexcept {
+    using namespace plain;
+    if (packet.contiguous < untagged || !is_for(packet.data, port)) return false;
+    return port.vlan == 0 ? read_at<untagged, Piece::first>(packet, 0, meta)
+                          : read_at<tagged, Piece::first>(packet, port.vlan, meta);
 }
 
 }  // namespace weir

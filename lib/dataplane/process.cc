@@ -23,6 +23,37 @@ Pipeline::Pipeline(FlowTable& flows, LcoreCounters& counters, WorkerTraffic& tra
       packet_ids_(place.own_id(0), place.id_step()),
       fragments_(place.secret) {}
 
+namespace {
+
+[[gnu::always_inline]] inline std::uint32_t v4(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word);
+}
+
+[[gnu::always_inline]] inline const ServiceHit& find_single(const ServiceIndex& index,
+                                                            const FlowWords& words,
+                                                            const PacketMeta& meta) noexcept {
+    return meta.family == Family::v4
+               ? index.find_single(v4(words.destination), meta.protocol, meta.destination_port)
+               : index.find_single(words.destination, words.destination_rest, meta.protocol,
+                                   meta.destination_port);
+}
+
+}  // namespace
+
+[[gnu::always_inline]] inline void Pipeline::set_plain_flow(const FlowWords& words,
+                                                            const PacketMeta& meta,
+                                                            const ServiceHit& service,
+                                                            std::size_t i) noexcept {
+    const auto endpoint = static_cast<std::uint16_t>(service.endpoint);
+    FlowName name;
+    if (meta.family == Family::v4)
+        flows_.name(name, v4(words.source), meta.source_port, endpoint);
+    else
+        flows_.name(name, {words.source, words.source_rest}, meta.source_port, endpoint);
+    flows_.prefetch(name);
+    burst_.set(i, meta, service, name);
+}
+
 // Plain packets of a service with one port are most of them; receive_odd() decides about the
 // others.
 template <std::uint32_t at>
@@ -32,22 +63,9 @@ template <std::uint32_t at>
     PacketMeta meta;
     if (read_plain<at>(packet, tables.ports[index(packet.port)], meta)) [[likely]] {
         const FlowWords words = flow_words(packet.data, meta);
-        const auto v4 = [](std::uint64_t word) { return static_cast<std::uint32_t>(word); };
-        const bool is_v4 = meta.family == Family::v4;
-        const ServiceHit& service =
-            is_v4 ? tables.index.find_single(v4(words.destination), meta.protocol,
-                                             meta.destination_port)
-                  : tables.index.find_single(words.destination, words.destination_rest,
-                                             meta.protocol, meta.destination_port);
+        const ServiceHit& service = find_single(tables.index, words, meta);
         if (service) [[likely]] {
-            const auto endpoint = static_cast<std::uint16_t>(service.endpoint);
-            FlowName name;
-            if (is_v4)
-                flows_.name(name, v4(words.source), meta.source_port, endpoint);
-            else
-                flows_.name(name, {words.source, words.source_rest}, meta.source_port, endpoint);
-            flows_.prefetch(name);
-            burst_.set(i, meta, service, name);
+            set_plain_flow(words, meta, service, i);
             return true;
         }
     }
@@ -61,6 +79,11 @@ template <std::uint32_t at>
 
 [[gnu::noinline]] bool Pipeline::receive_odd(const Tables& tables, Packet& packet, std::size_t i,
                                              Verdict& verdict, Tick now) noexcept {
+    PacketMeta meta;
+    if (read_plain_first(packet, tables.ports[index(packet.port)], meta)) {
+        const ServiceHit& service = find_single(tables.index, flow_words(packet.data, meta), meta);
+        if (service) return receive_first(tables, packet, meta, service, i, verdict, now);
+    }
     const Classified classified = classify(tables, packet);
     verdict = classified.verdict;
     if (classified.is_fragment)
@@ -115,35 +138,54 @@ void Pipeline::set_flow(const Packet& packet, const Classified& classified,
     if (meta.protocol == icmp_protocol(meta.family)) echoes_ |= bit(i);
 }
 
+bool Pipeline::admit(const Fragment& fragment, std::size_t i, Verdict& verdict, Tick now) noexcept {
+    const FragmentTable::Answer answer = fragments_.admit(fragment, now);
+    fragment_ports_[i] = answer.ports;
+    if (answer.what == FragmentTable::What::pass) return true;
+    verdict = answer.what == FragmentTable::What::wait ? Verdict::held(answer.slot)
+                                                       : Verdict::dropped(reason_of(answer.what));
+    return false;
+}
+
+bool Pipeline::is_elsewhere(const Tables& tables, const FlowWords& words,
+                            Verdict& verdict) const noexcept {
+    if (place_.workers == 1) return false;
+    const std::uint32_t owner = steer_translated(tables, words, place_.workers, place_.secret);
+    if (owner == place_.worker) return false;
+    verdict = Verdict::handed_over(static_cast<std::uint8_t>(owner));
+    return true;
+}
+
+bool Pipeline::receive_first(const Tables& tables, const Packet& packet, const PacketMeta& meta,
+                             const ServiceHit& service, std::size_t i, Verdict& verdict,
+                             Tick now) noexcept {
+    const FragmentPorts ports{meta.source_port, meta.destination_port, meta.protocol};
+    if (!admit(first_fragment_of(packet.data, meta, ports), i, verdict, now)) return false;
+    const FlowWords words = flow_words(packet.data, meta);
+    if (is_elsewhere(tables, words, verdict)) return false;
+    set_plain_flow(words, meta, service, i);
+    return true;
+}
+
 // The datagram's first fragment says which flow it is of: this one may be that, or come after it,
 // or has to wait.
 bool Pipeline::receive_fragment(const Tables& tables, Packet& packet, const Parsed& parsed,
                                 std::size_t i, Verdict& verdict, Tick now) noexcept {
     const std::optional<FragmentPorts> own =
         parsed.fragment.offset == 0 ? weir::ports_of(parsed) : std::nullopt;
-    const FragmentTable::Answer answer =
-        fragments_.admit(fragment_of(packet.data, parsed, own ? &*own : nullptr), now);
-    fragment_ports_[i] = answer.ports;
-    if (answer.what == FragmentTable::What::pass)
-        return receive_known(tables, classify_fragment(tables, packet, parsed, answer.ports),
-                             packet, i, verdict, now);
-    verdict = answer.what == FragmentTable::What::wait ? Verdict::held(answer.slot)
-                                                       : Verdict::dropped(reason_of(answer.what));
-    return false;
+    if (!admit(fragment_of(packet.data, parsed, own ? &*own : nullptr), i, verdict, now))
+        return false;
+    return receive_known(tables, classify_fragment(tables, packet, parsed, fragment_ports_[i]),
+                         packet, i, verdict, now);
 }
 
 bool Pipeline::receive_known(const Tables& tables, const Classified& classified, Packet& packet,
                              std::size_t i, Verdict& verdict, Tick now) noexcept {
     verdict = classified.verdict;
     const bool is_flow = classified.service != nullptr || classified.pool_end;
-    if (is_flow && place_.workers > 1) {
-        const FlowWords words = flow_words(packet.data, meta_of(classified.parsed));
-        const std::uint32_t owner = steer_translated(tables, words, place_.workers, place_.secret);
-        if (owner != place_.worker) {
-            verdict = Verdict::handed_over(static_cast<std::uint8_t>(owner));
-            return false;
-        }
-    }
+    if (is_flow &&
+        is_elsewhere(tables, flow_words(packet.data, meta_of(classified.parsed)), verdict))
+        return false;
     return receive_classified(tables, classified, packet, i, verdict, now);
 }
 

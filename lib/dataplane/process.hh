@@ -136,11 +136,23 @@ private:
     // What classify() says, but for fragments.
     bool receive_classified(const Tables& tables, const Classified& classified, Packet& packet,
                             std::size_t i, Verdict& verdict, Tick now) noexcept;
+    // One that read_plain_first() read, of a service with one port.
+    bool receive_first(const Tables& tables, const Packet& packet, const PacketMeta& meta,
+                       const ServiceHit& service, std::size_t i, Verdict& verdict,
+                       Tick now) noexcept;
     bool receive_fragment(const Tables& tables, Packet& packet, const Parsed& parsed, std::size_t i,
                           Verdict& verdict, Tick now) noexcept;
     // Of a fragment whose datagram has fragment_ports_[i], by which it was classified.
     bool receive_known(const Tables& tables, const Classified& classified, Packet& packet,
                        std::size_t i, Verdict& verdict, Tick now) noexcept;
+    // Whether the table lets it pass, by fragment_ports_[i]; if not, `verdict` says what then.
+    bool admit(const Fragment& fragment, std::size_t i, Verdict& verdict, Tick now) noexcept;
+    // Whether the flow belongs to another worker; then `verdict` says so.
+    [[nodiscard]] bool is_elsewhere(const Tables& tables, const FlowWords& words,
+                                    Verdict& verdict) const noexcept;
+    // Of a packet that was read as plain.
+    void set_plain_flow(const FlowWords& words, const PacketMeta& meta, const ServiceHit& service,
+                        std::size_t i) noexcept;
     // Of a packet for `classified.service`.
     void set_flow(const Packet& packet, const Classified& classified, std::size_t i) noexcept;
     // The same packet, of a service with `quic`.

@@ -2,6 +2,7 @@
 #include "lib/flow/fragment_table.hh"
 
 #include <algorithm>
+#include <bit>
 
 namespace weir {
 namespace {
@@ -17,16 +18,15 @@ namespace {
 FragmentTable::FragmentTable(const HashSecret& secret) noexcept : secret_(secret) {
     for (std::size_t i = 0; i < slots; ++i)
         free_[i] = static_cast<std::uint8_t>(slots - 1 - i);
+    for (Bucket& bucket : buckets_)
+        bucket.first_waiting.fill(no_slot);
 }
 
 FragmentTable::Answer FragmentTable::admit(const Fragment& fragment, Tick now) noexcept {
-    Datagram& datagram = find(fragment.datagram, now);
+    const std::size_t place = find(fragment.datagram, now);
+    Datagram& datagram = datagrams_[place];
     if (datagram.broken) return {What::bad, 0, {}};
-    if (!is_sound(datagram, fragment)) {
-        datagram.broken = true;
-        let_go(datagram, What::bad);
-        return {What::bad, 0, {}};
-    }
+    if (!is_sound(datagram, fragment)) return spoil(place);
     switch (add(datagram, {static_cast<std::uint16_t>(fragment.begin),
                            static_cast<std::uint16_t>(fragment.end)})) {
         case Added::fits:
@@ -36,44 +36,74 @@ FragmentTable::Answer FragmentTable::admit(const Fragment& fragment, Tick now) n
         case Added::too_many:
             return {What::full, 0, {}};
         case Added::overlaps:
-            datagram.broken = true;
-            let_go(datagram, What::bad);
-            return {What::bad, 0, {}};
+            return spoil(place);
     }
     if (fragment.last) datagram.end = fragment.end;
     if (fragment.begin == 0) {
         datagram.ports = *fragment.ports;
         datagram.has_ports = true;
-        let_go(datagram, What::pass);
+        let_go(place, What::pass);
     }
-    if (!datagram.has_ports) return hold(datagram);
-    const Answer answer{What::pass, 0, datagram.ports};
+    if (!datagram.has_ports) return hold(place);
     const bool complete = datagram.ranges == 1 && datagram.range[0].begin == 0 &&
                           datagram.range[0].end == datagram.end;
-    if (complete) datagram.used = false;
-    return answer;
+    if (complete) tag_of(place) = 0;
+    return {What::pass, 0, datagram.ports};
 }
 
-// The datagram of `key`, new where there was none; then the place of one that is over is taken,
-// else a free one, else that of the oldest.
-FragmentTable::Datagram& FragmentTable::find(const FlowWords& key, Tick now) noexcept {
-    const std::uint64_t hash = flow_hash(key, secret_);
-    const std::span<Datagram> bucket{&datagrams_[hash % buckets * ways], ways};
-    Datagram* place = nullptr;
-    for (Datagram& datagram : bucket) {
-        const bool over = datagram.used && elapsed(datagram.deadline, now) >= 0;
-        if (over) release(datagram, What::wait);
-        if (datagram.used && same(datagram.key, key)) return datagram;
-        const bool older = place != nullptr && order_ - datagram.order > order_ - place->order;
-        if (place == nullptr || (place->used && (!datagram.used || older))) place = &datagram;
+FragmentTable::Look FragmentTable::look(const Bucket& bucket, std::uint32_t tag,
+                                        Tick now) const noexcept {
+    Look result;
+    std::uint32_t greatest_age = 0;
+    for (std::size_t i = 0; i < ways; ++i) {
+        const bool free = bucket.tag[i] == 0, past = elapsed(bucket.deadline[i], now) >= 0;
+        result.same_tag |= std::uint32_t{bucket.tag[i] == tag} << i;
+        result.late |= std::uint32_t{!free && past} << i;
+        const std::uint32_t age = free ? ~std::uint32_t{0} : order_ - bucket.order[i];
+        result.oldest = age > greatest_age ? i : result.oldest;
+        greatest_age = std::max(greatest_age, age);
     }
-    if (place->used) release(*place, What::full);
-    *place = Datagram{};
-    place->used = true;
-    place->key = key;
-    place->deadline = now + timeout;
-    place->order = ++order_;
-    return *place;
+    return result;
+}
+
+// The datagram of `key`, new where there was none; then a free place is taken, else that of the
+// oldest.
+std::size_t FragmentTable::find(const FlowWords& key, Tick now) noexcept {
+    const std::uint64_t hash = flow_hash(key, secret_);
+    const std::size_t bucket = hash % buckets, first = bucket * ways;
+    const std::uint32_t tag = static_cast<std::uint32_t>(hash >> 32) | 1;
+    Look seen = look(buckets_[bucket], tag, now);
+    if (seen.late != 0) [[unlikely]] {
+        for (std::size_t i = 0; i < ways; ++i)
+            end_late(first + i, now);
+        seen = look(buckets_[bucket], tag, now);
+    }
+    for (std::uint32_t rest = seen.same_tag; rest != 0; rest &= rest - 1) {
+        const std::size_t place = first + static_cast<std::size_t>(std::countr_zero(rest));
+        if (same(datagrams_[place].key, key)) return place;
+    }
+    begin(first + seen.oldest, tag, key, now);
+    return first + seen.oldest;
+}
+
+// Whoever had the place makes room.
+void FragmentTable::begin(std::size_t place, std::uint32_t tag, const FlowWords& key,
+                          Tick now) noexcept {
+    release(place, What::full);
+    Bucket& bucket = buckets_[place / ways];
+    bucket.tag[place % ways] = tag;
+    bucket.order[place % ways] = ++order_;
+    bucket.deadline[place % ways] = now + timeout;
+    Datagram& datagram = datagrams_[place];
+    datagram.key = key;
+    datagram.end = no_end;
+    datagram.broken = datagram.has_ports = false;
+    datagram.ranges = 0;
+}
+
+void FragmentTable::end_late(std::size_t place, Tick now) noexcept {
+    const Tick deadline = buckets_[place / ways].deadline[place % ways];
+    if (tag_of(place) != 0 && elapsed(deadline, now) >= 0) release(place, What::wait);
 }
 
 bool FragmentTable::is_sound(const Datagram& datagram, const Fragment& fragment) noexcept {
@@ -114,28 +144,38 @@ FragmentTable::Added FragmentTable::add(Datagram& datagram, Range range) noexcep
     return Added::fits;
 }
 
-FragmentTable::Answer FragmentTable::hold(Datagram& datagram) noexcept {
+FragmentTable::Answer FragmentTable::hold(std::size_t place) noexcept {
     if (free_count_ == 0) return {What::full, 0, {}};
     const std::uint8_t slot = free_[--free_count_];
     next_[slot] = no_slot;
-    if (datagram.first_waiting == no_slot)
-        datagram.first_waiting = slot;
+    if (first_waiting(place) == no_slot)
+        first_waiting(place) = slot;
     else
-        next_[datagram.last_waiting] = slot;
-    datagram.last_waiting = slot;
+        next_[last_waiting(place)] = slot;
+    last_waiting(place) = slot;
     return {What::wait, slot, {}};
 }
 
-// What waits for this datagram's first fragment waits no longer.
-void FragmentTable::let_go(Datagram& datagram, What what) noexcept {
-    for (std::uint8_t slot = datagram.first_waiting; slot != no_slot; slot = next_[slot])
-        released_[released_count_++] = {slot, what, datagram.ports};
-    datagram.first_waiting = datagram.last_waiting = no_slot;
+// Nothing of the datagram passes any more.
+FragmentTable::Answer FragmentTable::spoil(std::size_t place) noexcept {
+    datagrams_[place].broken = true;
+    let_go(place, What::bad);
+    return {What::bad, 0, {}};
 }
 
-void FragmentTable::release(Datagram& datagram, What what) noexcept {
-    let_go(datagram, what);
-    datagram.used = false;
+// What waits for this datagram's first fragment waits no longer.
+void FragmentTable::let_go(std::size_t place, What what) noexcept {
+    std::uint8_t slot = first_waiting(place);
+    if (slot == no_slot) [[likely]]
+        return;
+    for (; slot != no_slot; slot = next_[slot])
+        released_[released_count_++] = {slot, what, datagrams_[place].ports};
+    first_waiting(place) = no_slot;
+}
+
+void FragmentTable::release(std::size_t place, What what) noexcept {
+    let_go(place, what);
+    tag_of(place) = 0;
 }
 
 std::span<const FragmentTable::Released> FragmentTable::released() noexcept {
@@ -148,9 +188,8 @@ std::span<const FragmentTable::Released> FragmentTable::released() noexcept {
 
 void FragmentTable::sweep(std::uint32_t count, Tick now) noexcept {
     for (; count != 0; --count) {
-        Datagram& datagram = datagrams_[sweep_next_];
+        end_late(sweep_next_, now);
         if (++sweep_next_ == datagrams) sweep_next_ = 0;
-        if (datagram.used && elapsed(datagram.deadline, now) >= 0) release(datagram, What::wait);
     }
 }
 

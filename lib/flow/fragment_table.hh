@@ -59,7 +59,8 @@ public:
         std::uint8_t slot = 0;
         FragmentPorts ports;
     };
-    // Cost: one or two random lines of 256 KiB, and a few comparisons.
+    // Cost: a random line of 32 KiB, one or two of 256 KiB, and few branches that depend on who
+    // came before.
     [[nodiscard]] Answer admit(const Fragment& fragment, Tick now) noexcept;
 
     // One that waited and does no longer.
@@ -90,23 +91,48 @@ private:
     };
     struct alignas(64) Datagram {
         FlowWords key{};
-        Tick deadline{};
-        std::uint32_t order = 0;     // a count of datagrams: which is older
         std::uint32_t end = no_end;  // of the payload, once the last fragment was seen
-        bool used = false, broken = false, has_ports = false;
-        std::uint8_t ranges = 0, first_waiting = no_slot, last_waiting = no_slot;
         FragmentPorts ports;
-        std::array<Range, max_ranges> range{};
+        bool broken = false, has_ports = false;
+        std::uint8_t ranges = 0;
+        std::array<Range, max_ranges> range{};  // the first ones in the first line
     };
     static_assert(sizeof(Datagram) == 128);
+    // What tells the datagrams of a bucket apart, and whether one may make room, side by side.
+    struct alignas(64) Bucket {
+        std::array<std::uint32_t, ways> tag{};    // of the key's hash, not 0; 0: the place is free
+        std::array<std::uint32_t, ways> order{};  // a count of datagrams: which is older
+        std::array<Tick, ways> deadline{};
+        std::array<std::uint8_t, ways> first_waiting{};  // no_slot: nobody
+        std::array<std::uint8_t, ways> last_waiting{};   // when somebody does
+    };
+    // What one look at a bucket says, a bit for each way.
+    struct Look {
+        std::uint32_t same_tag = 0, late = 0;
+        std::size_t oldest = 0;  // the way that is free or has the oldest datagram
+    };
 
     enum class Added : std::uint8_t { fits, repeats, overlaps, too_many };
-    [[nodiscard]] Datagram& find(const FlowWords& key, Tick now) noexcept;
+    // Places: of a datagram in datagrams_, and of its way in its bucket.
+    [[nodiscard]] std::size_t find(const FlowWords& key, Tick now) noexcept;
+    [[nodiscard]] Look look(const Bucket& bucket, std::uint32_t tag, Tick now) const noexcept;
+    void begin(std::size_t place, std::uint32_t tag, const FlowWords& key, Tick now) noexcept;
+    void end_late(std::size_t place, Tick now) noexcept;
+    [[nodiscard]] std::uint32_t& tag_of(std::size_t place) noexcept {
+        return buckets_[place / ways].tag[place % ways];
+    }
+    [[nodiscard]] std::uint8_t& first_waiting(std::size_t place) noexcept {
+        return buckets_[place / ways].first_waiting[place % ways];
+    }
+    [[nodiscard]] std::uint8_t& last_waiting(std::size_t place) noexcept {
+        return buckets_[place / ways].last_waiting[place % ways];
+    }
     [[nodiscard]] static bool is_sound(const Datagram& datagram, const Fragment& fragment) noexcept;
     [[nodiscard]] static Added add(Datagram& datagram, Range range) noexcept;
-    [[nodiscard]] Answer hold(Datagram& datagram) noexcept;
-    void let_go(Datagram& datagram, What what) noexcept;
-    void release(Datagram& datagram, What what) noexcept;
+    [[nodiscard]] Answer hold(std::size_t place) noexcept;
+    [[nodiscard]] Answer spoil(std::size_t place) noexcept;
+    void let_go(std::size_t place, What what) noexcept;
+    void release(std::size_t place, What what) noexcept;
 
     HashSecret secret_;
     std::uint32_t sweep_next_ = 0, order_ = 0;
@@ -114,7 +140,8 @@ private:
     std::array<std::uint8_t, slots> free_{}, next_{};
     // A slot is in it once at most: it becomes free when it is read.
     std::array<Released, slots> released_{};
-    std::array<Datagram, datagrams> datagrams_{};
+    std::array<Bucket, buckets> buckets_{};
+    std::array<Datagram, datagrams> datagrams_{};  // a bucket's lie side by side
 };
 
 }  // namespace weir

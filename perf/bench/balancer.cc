@@ -160,7 +160,8 @@ Balancer::Balancer(const Setting& setting, std::span<std::byte> memory, std::uin
       table_(memory, sizes_of(entries), secret_),
       nat_memory_(NatTable::footprint(nat_size)),
       nat_(nat_memory_.bytes(), nat_size, secret_),
-      pipeline_(table_, counters_, *traffic_, Pipeline::Lanes::where_available, {}, &nat_) {}
+      pipeline_(table_, counters_, *traffic_, Pipeline::Lanes::where_available, {.secret = secret_},
+                &nat_) {}
 
 std::size_t Balancer::footprint(std::uint32_t entries) {
     return FlowTable::footprint(sizes_of(entries));

@@ -71,6 +71,10 @@ TEST_CASE("loops: fragments go where the whole packets of their flow go, in ever
         REQUIRE(ways.size() == flows);
         for (std::uint16_t flow = 0; flow < flows; ++flow)
             CHECK(ways.at(flow) == std::vector<Bytes>(3, whole[flow]));
+        std::size_t entries = 0;  // one a flow, at its owner
+        for (const auto& lcore : rig.engine->lcores())
+            entries += lcore->flows ? lcore->flows->size() : 0;
+        CHECK(entries == flows);
         const Rig::Sums sums = rig.sums();
         CHECK(sums.received == sums.sent + sums.punted + sums.dropped);
         CHECK(sums.handed_over == sums.handed_in);

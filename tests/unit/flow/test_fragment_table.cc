@@ -108,6 +108,39 @@ TEST_CASE("fragments: datagrams differ by address, identification and protocol",
     CHECK(bench.table->admit({other, 8, 16, true, nullptr}, bench.now).what == What::wait);
 }
 
+TEST_CASE("fragments: datagrams with one hash are told apart", "[flow][fragments]") {
+    // With this secret every IPv4 datagram has the same one.
+    const auto table = std::make_unique<FragmentTable>(HashSecret{});
+    const auto of = [](std::uint16_t id) { return FragmentPorts{id, 53, proto_udp}; };
+    for (std::uint16_t id = 1; id <= 4; ++id) {
+        const FragmentPorts own = of(id);
+        CHECK(table->admit({datagram(id), 0, 800, false, &own}, Tick{5000}).what == What::pass);
+    }
+    for (std::uint16_t id = 1; id <= 4; ++id) {
+        const auto answer = table->admit({datagram(id), 800, 1600, false, nullptr}, Tick{5000});
+        CHECK(answer.what == What::pass);
+        CHECK(answer.ports == of(id));
+    }
+    // A fifth one takes the place of the first, whose rest now waits, and of no other.
+    const FragmentPorts fifth = of(5);
+    CHECK(table->admit({datagram(5), 0, 800, false, &fifth}, Tick{5000}).what == What::pass);
+    CHECK(table->admit({datagram(2), 1600, 2400, false, nullptr}, Tick{5000}).ports == of(2));
+    CHECK(table->admit({datagram(1), 1600, 2400, false, nullptr}, Tick{5000}).what == What::wait);
+}
+
+TEST_CASE("fragments: what waits of a datagram that makes room is let go", "[flow][fragments]") {
+    const auto table = std::make_unique<FragmentTable>(HashSecret{});  // one bucket for all
+    const auto late = table->admit({datagram(1), 800, 1600, false, nullptr}, Tick{5000});
+    REQUIRE(late.what == What::wait);
+    for (std::uint32_t id = 2; id <= 5; ++id)
+        CHECK(table->admit({datagram(id), 0, 800, false, &ports}, Tick{5000}).what == What::pass);
+    const auto released = table->released();
+    REQUIRE(released.size() == 1);
+    CHECK(released[0].slot == late.slot);
+    CHECK(released[0].what == What::full);
+    CHECK(table->waiting() == 0);
+}
+
 TEST_CASE("fragments: what overlaps breaks the whole datagram (RFC 5722)", "[flow][fragments]") {
     Bench bench;
     const int held = bench.admit(1, 64, 128, false).slot;
