@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -134,21 +135,49 @@ void ServiceIndex::Builder::add_single(std::uint32_t place, std::uint8_t protoco
     }
 }
 
+// Many services find their place at the cost of memory and of the caches.
+std::size_t single_slots_for(std::size_t entries) {
+    constexpr std::size_t roomy = 16'384;
+    return std::max(slots_for(entries), std::bit_ceil(std::min(8 * entries, roomy)));
+}
+
+// Of several factors the one that leaves the fewest entries without the slot that their hash names:
+// packets for these are looked up one by one. Of up to some hundred entries none is left.
+template <typename Single>
+std::uint64_t best_factor(const std::vector<Single>& all, std::size_t size, unsigned shift) {
+    const std::size_t tries = std::clamp<std::size_t>(65'536 / (all.size() + 1), 1, 256);
+    std::uint64_t best = 0;
+    std::size_t least = all.size() + 1;
+    std::vector<std::size_t> taken(size, tries);  // by which try
+    for (std::size_t round = 0; round < tries && least != 0; ++round) {
+        const std::uint64_t factor = (round + 1) * 0x9e3779b97f4a7c15 * 0xd6e8feb86659fd93 | 1;
+        std::size_t displaced = 0;
+        for (const Single& one : all)
+            displaced += std::exchange(taken[one.hash(factor) >> shift], round) == round ? 1 : 0;
+        if (displaced < least) {
+            least = displaced;
+            best = factor;
+        }
+    }
+    return best;
+}
+
 template <typename Single>
 ServiceIndex::Singles<Single> ServiceIndex::Builder::table_of(
     const std::vector<Single>& all) const {
-    const std::size_t size = slots_for(all.size());
+    const std::size_t size = single_slots_for(all.size());
     const auto shift = static_cast<unsigned>(64 - std::countr_zero(size));
+    const std::uint64_t factor = best_factor(all, size, shift);
     auto slots = std::make_shared<std::vector<Single>>(size);
     for (const Single& one : all) {
         Single& slot = *probe(
-            *slots, one.hash() >> shift, [](const Single& s) { return s.empty(); },
+            *slots, one.hash(factor) >> shift, [](const Single& s) { return s.empty(); },
             [&](const Single& s) { return s.same_key(one); });
         const bool better = slot.empty() || rank(services_[one.hit.place]->key) <
                                                 rank(services_[slot.hit.place]->key);
         if (better) slot = one;
     }
-    return {slots->data(), size - 1, shift, slots};
+    return {slots->data(), size - 1, factor, shift, slots};
 }
 
 // Cuts overlapping ranges of one VIP into disjoint stretches, each with its most specific service.

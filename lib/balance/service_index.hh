@@ -81,29 +81,31 @@ public:
     }
 
     // What find_single() reads for IPv4, for a twin of it over many packets: slots of two words, a
-    // key and its hit, where `key * single_factor >> shift` is. A key: the destination, its port
-    // from bit 32 on, the protocol from bit 48 on. Where another key is found, ask find_single().
-    static constexpr std::uint64_t single_factor = 0x9e3779b97f4a7c15;
+    // key and its hit, where `key * factor >> shift` is. A key: the destination, its port from bit
+    // 32 on, the protocol from bit 48 on. Where another key is found, ask find_single(); build()
+    // chooses `factor` so that this is seldom due.
     struct SinglesV4 {
         const std::byte* slots;
+        std::uint64_t factor;
         unsigned shift;
     };
     [[nodiscard]] SinglesV4 singles_v4() const noexcept {
         static_assert(offsetof(SingleV4, key) == 0 && offsetof(SingleV4, hit) == 8);
         static_assert(offsetof(ServiceHit, endpoint) == 4 && offsetof(ServiceHit, id) == 6);
-        return {reinterpret_cast<const std::byte*>(v4_.slots), v4_.shift};
+        return {reinterpret_cast<const std::byte*>(v4_.slots), v4_.factor, v4_.shift};
     }
     // The same for IPv6: slots of four words, the destination's two, its port with the protocol
     // from bit 16 on, and the hit; SingleV6::hash() says where.
-    static constexpr std::uint64_t second_factor = 0xd6e8feb86659fd93;
+    static constexpr std::uint64_t first_factor = 0x9e3779b97f4a7c15;
     struct SinglesV6 {
         const std::byte* slots;
+        std::uint64_t factor;
         unsigned shift;
     };
     [[nodiscard]] SinglesV6 singles_v6() const noexcept {
         static_assert(offsetof(SingleV6, low) == 0 && offsetof(SingleV6, high) == 8);
         static_assert(offsetof(SingleV6, rest) == 16 && offsetof(SingleV6, hit) == 24);
-        return {reinterpret_cast<const std::byte*>(v6_.slots), v6_.shift};
+        return {reinterpret_cast<const std::byte*>(v6_.slots), v6_.factor, v6_.shift};
     }
 
     [[nodiscard]] bool is_probe_reply(const IpAddress& source,
@@ -124,7 +126,9 @@ private:
             return key == other.key;
         }
         [[nodiscard]] bool empty() const noexcept { return key == 0; }
-        [[nodiscard]] std::uint64_t hash() const noexcept { return key * single_factor; }
+        [[nodiscard]] std::uint64_t hash(std::uint64_t factor) const noexcept {
+            return key * factor;
+        }
     };
     static_assert(sizeof(SingleV4) == 16);
     struct SingleV6 {
@@ -141,9 +145,9 @@ private:
             return ((low ^ other.low) | (high ^ other.high) | (rest ^ other.rest)) == 0;
         }
         [[nodiscard]] bool empty() const noexcept { return rest == 0; }
-        [[nodiscard]] std::uint64_t hash() const noexcept {
-            const std::uint64_t mixed = (low ^ rest << 32) * single_factor;
-            return (mixed ^ (mixed >> 32) ^ high) * second_factor;
+        [[nodiscard]] std::uint64_t hash(std::uint64_t factor) const noexcept {
+            const std::uint64_t mixed = (low ^ rest << 32) * first_factor;
+            return (mixed ^ (mixed >> 32) ^ high) * factor;
         }
     };
     static_assert(sizeof(SingleV6) == 32);
@@ -154,14 +158,16 @@ private:
     struct Singles {
         static constexpr Single nothing[2]{};
         const Single* slots = nothing;
-        std::uint64_t mask = 1;  // a power of two less one
-        unsigned shift = 63;     // the high bits of the hash choose
+        std::uint64_t mask = 1;    // a power of two less one
+        std::uint64_t factor = 0;  // of the hash
+        unsigned shift = 63;       // the high bits of the hash choose
         std::shared_ptr<const std::vector<Single>> memory;
     };
     template <typename Single>
     [[nodiscard]] static const ServiceHit& search(const Singles<Single>& table,
                                                   const Single& wanted) noexcept {
-        for (std::uint64_t i = wanted.hash() >> table.shift;; i = (i + 1) & table.mask) {
+        for (std::uint64_t i = wanted.hash(table.factor) >> table.shift;;
+             i = (i + 1) & table.mask) {
             const Single& slot = table.slots[i];
             // An empty slot has no hit, either.
             if (slot.same_key(wanted) || slot.empty()) [[likely]]

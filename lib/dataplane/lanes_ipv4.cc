@@ -71,9 +71,8 @@ WEIR_AVX512_INLINE void load_slots(const std::byte* slots, __m512i numbers, __m5
 WEIR_AVX512_INLINE unsigned find_services(const ServiceIndex::SinglesV4& index, __m512i destination,
                                           __m512i rest, __m512i& hits) noexcept {
     const __m512i keys = either(destination, _mm512_slli_epi64(rest, 32));
-    const __m512i slots =
-        _mm512_srl_epi64(_mm512_mullo_epi64(keys, all64(ServiceIndex::single_factor)),
-                         _mm_cvtsi32_si128(static_cast<int>(index.shift)));
+    const __m512i slots = _mm512_srl_epi64(_mm512_mullo_epi64(keys, all64(index.factor)),
+                                           _mm_cvtsi32_si128(static_cast<int>(index.shift)));
     __m512i found;
     load_slots(index.slots, slots, found, hits);
     return _mm512_cmpeq_epu64_mask(found, keys);

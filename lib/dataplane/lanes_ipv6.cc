@@ -74,12 +74,11 @@ WEIR_AVX512_INLINE unsigned find_services(const ServiceIndex::SinglesV6& index,
                                           __m512i& hits) noexcept {
     const __m512i mixed =
         _mm512_mullo_epi64(_mm512_xor_si512(address.low, _mm512_slli_epi64(rest, 32)),
-                           all64(ServiceIndex::single_factor));
+                           all64(ServiceIndex::first_factor));
     const __m512i spread =
         _mm512_xor_si512(_mm512_xor_si512(mixed, _mm512_srli_epi64(mixed, 32)), address.high);
-    const __m512i slots =
-        _mm512_srl_epi64(_mm512_mullo_epi64(spread, all64(ServiceIndex::second_factor)),
-                         _mm_cvtsi32_si128(static_cast<int>(index.shift)));
+    const __m512i slots = _mm512_srl_epi64(_mm512_mullo_epi64(spread, all64(index.factor)),
+                                           _mm_cvtsi32_si128(static_cast<int>(index.shift)));
     const __m512i words = _mm512_slli_epi64(slots, 2);  // of 8 bytes: low, high, rest, hit
     hits = _mm512_i64gather_epi64(words, index.slots + 24, 8);
     unsigned same =

@@ -58,6 +58,7 @@ public:
         return {match.role, match.place == ServiceHit::none ? nullptr : services_.at(match.place)};
     }
     [[nodiscard]] const ServiceIndex& index() const { return index_; }
+    [[nodiscard]] const ServiceKey& key(std::size_t i) const { return services_[i]->key; }
 
     // The rule, word by word.
     [[nodiscard]] Found reference(const IpAddress& to, std::uint8_t protocol,
@@ -361,6 +362,60 @@ TEST_CASE("service index: 10 000 services, all found, neighbours not", "[balance
         wrong += at(key.first_port - 1).role == AddressRole::vip ? 0 : 1;
     }
     CHECK(wrong == 0);
+}
+
+namespace {
+
+std::uint64_t word_at(const std::byte* at) {
+    std::uint64_t word;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+
+// Whether find_single()'s twin over many packets finds it where it looks: in the slot of its hash.
+bool is_at_home(const ServiceIndex& index, const ServiceKey& key, std::uint8_t protocol) {
+    std::uint64_t address[2];
+    std::memcpy(address, key.vip.bytes.data(), sizeof address);
+    const std::uint64_t port = key.first_port;
+    if (key.vip.family == Family::v4) {
+        const auto singles = index.singles_v4();
+        const std::uint64_t wanted = address[0] | port << 32 | std::uint64_t{protocol} << 48;
+        return word_at(singles.slots + (wanted * singles.factor >> singles.shift) * 16) == wanted;
+    }
+    const auto singles = index.singles_v6();
+    const std::uint64_t rest = port | std::uint64_t{protocol} << 16;
+    std::uint64_t hash = (address[0] ^ rest << 32) * ServiceIndex::first_factor;
+    hash = (hash ^ hash >> 32 ^ address[1]) * singles.factor;
+    const std::byte* const slot = singles.slots + (hash >> singles.shift) * 32;
+    return word_at(slot) == address[0] && word_at(slot + 8) == address[1] &&
+           word_at(slot + 16) == rest;
+}
+
+}  // namespace
+
+TEST_CASE("service index: what lanes look at first is where services are", "[balance][property]") {
+    std::mt19937 random(20261122);
+    for (const auto& [count, most_away] :
+         {std::pair{1u, 0u}, {11u, 0u}, {60u, 0u}, {100u, 1u}, {1000u, 70u}}) {
+        for (const bool neighbours : {true, false}) {  // one address behind the other
+            for (const bool six : {false, true}) {
+                Setup setup;
+                for (unsigned i = 0; i < count; ++i) {
+                    const std::uint32_t host =
+                        neighbours ? 0xcb007100 + i
+                                   : 0x0a000000 | static_cast<std::uint32_t>(random() >> 8);
+                    const auto port = static_cast<std::uint16_t>(neighbours ? 443 : random());
+                    setup.add({six ? v6(host) : v4(host), ServiceProtocol::tcp, port, port});
+                }
+                setup.build();
+                unsigned away = 0;
+                for (unsigned i = 0; i < count; ++i)
+                    away += is_at_home(setup.index(), setup.key(i), tcp) ? 0 : 1;
+                INFO(count << " services, " << away << " away");
+                CHECK(away <= most_away);
+            }
+        }
+    }
 }
 
 TEST_CASE("service index: 3000 crossing ranges on one VIP", "[balance][property]") {
