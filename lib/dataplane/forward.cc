@@ -57,7 +57,7 @@ bool may_cut(const BackendEntry& backend, std::uint32_t mtu, const PacketMeta& m
              const Packet& packet) noexcept {
     if (meta.family == Family::v6) return may_cut_v6(mtu, meta, packet);
     const auto& ip = *reinterpret_cast<const Ipv4Header*>(packet.data + meta.l3_offset);
-    if ((ip.fragment.host() & ipv4_dont_fragment) != 0) return false;
+    if (has_dont_fragment(packet.data + meta.l3_offset)) return false;
     const std::uint32_t outer = outer_length(backend), total = meta.ip_length + outer;
     if (total > 0xffff) return false;
     // Of what is cut, and of each of its pieces.

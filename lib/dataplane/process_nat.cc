@@ -7,6 +7,7 @@
 #include "lib/dataplane/process.hh"
 #include "lib/dataplane/rewritten_headers.hh"
 #include "lib/dataplane/telling.hh"
+#include "lib/wire/fragmentation.hh"
 
 namespace weir {
 namespace {
@@ -37,7 +38,11 @@ Verdict reply_to(const Tables& tables, const ServiceTable& service, const FlowKe
                                        const FlowKey& client, const PacketMeta& meta,
                                        Packet& packet, PacketIds& ids) noexcept {
     const IpAddress vip = client.destination_address(), to = client.source_address();
-    FamilyChange change(tables, meta, packet, vip, to, mtu_to_client(tables, to), ids);
+    // The MTU matters to what may be cut; for nothing else the way is looked up twice.
+    const bool may_be_cut =
+        meta.family == Family::v4 && !has_dont_fragment(packet.data + meta.l3_offset);
+    const std::uint32_t mtu = may_be_cut ? mtu_to_client(tables, to) : 0;
+    FamilyChange change(tables, meta, packet, vip, to, mtu, ids);
     if (change.objection()) return Verdict::dropped(*change.objection());
     return change.end(reply_to(tables, service, client, change.meta(), change.packet()));
 }

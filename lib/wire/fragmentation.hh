@@ -21,6 +21,12 @@ static_assert(sizeof(Ipv6FragmentHeader) == 8);
 // A datagram is never cut into more: who sends jumbo frames to a link of 576 bytes is better told.
 inline constexpr std::uint32_t max_fragments = 32;
 
+// RFC 791 2.3: nobody on the way may cut it.
+[[nodiscard]] inline bool has_dont_fragment(const std::uint8_t* ipv4) noexcept {
+    const be16 field = reinterpret_cast<const Ipv4Header*>(ipv4)->fragment;
+    return (field.host() & ipv4_dont_fragment) != 0;
+}
+
 // How many fragments `payload` bytes make behind `header` bytes each (those of IPv6 include the
 // fragment header), none longer than `mtu`; 0: more than max_fragments. Pure.
 [[nodiscard]] constexpr std::uint32_t fragment_count(std::uint32_t payload, std::uint32_t header,
