@@ -142,7 +142,7 @@ std::size_t single_slots_for(std::size_t entries) {
 }
 
 // Of several factors the one that leaves the fewest entries without the slot that their hash names:
-// packets for these are looked up one by one. Of up to some hundred entries none is left.
+// packets for these are looked up one by one. Of up to a hundred entries one is left at most.
 template <typename Single>
 std::uint64_t best_factor(const std::vector<Single>& all, std::size_t size, unsigned shift) {
     const std::size_t tries = std::clamp<std::size_t>(65'536 / (all.size() + 1), 1, 256);

@@ -9,7 +9,7 @@
 // tunnels leave every byte from the client's IP header on unchanged.
 //
 // ICMP errors about a flow follow it to its backend, but neither begin nor refresh a flow
-// (process_icmp.cc).
+// (process_icmp.cc). Fragments follow the first one of their datagram (process_fragments.cc).
 //
 // Replies of nat backends are decided as they come (process_nat.cc).
 //
@@ -136,10 +136,6 @@ private:
     // What classify() says, but for fragments.
     bool receive_classified(const Tables& tables, const Classified& classified, Packet& packet,
                             std::size_t i, Verdict& verdict, Tick now) noexcept;
-    // One that read_plain_first() read, of a service with one port.
-    bool receive_first(const Tables& tables, const Packet& packet, const PacketMeta& meta,
-                       const ServiceHit& service, std::size_t i, Verdict& verdict,
-                       Tick now) noexcept;
     bool receive_fragment(const Tables& tables, Packet& packet, const Parsed& parsed, std::size_t i,
                           Verdict& verdict, Tick now) noexcept;
     // Of a fragment whose datagram has fragment_ports_[i], by which it was classified.
@@ -147,6 +143,9 @@ private:
                        std::size_t i, Verdict& verdict, Tick now) noexcept;
     // Whether the table lets it pass, by fragment_ports_[i]; if not, `verdict` says what then.
     bool admit(const Fragment& fragment, std::size_t i, Verdict& verdict, Tick now) noexcept;
+    // The same of one that read_plain_first() read, whose flow must be this worker's, too.
+    bool admit_first(const Tables& tables, const Packet& packet, const PacketMeta& meta,
+                     const FlowWords& words, std::size_t i, Verdict& verdict, Tick now) noexcept;
     // Whether the flow belongs to another worker; then `verdict` says so.
     [[nodiscard]] bool is_elsewhere(const Tables& tables, const FlowWords& words,
                                     Verdict& verdict) const noexcept;
