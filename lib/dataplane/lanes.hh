@@ -21,17 +21,27 @@ namespace weir::lanes {
 // By the table of their flows: IPv4 and IPv6.
 struct Received {
     BurstMask narrow = 0, wide = 0;
+    [[nodiscard]] Received within(BurstMask packets) const noexcept {
+        return {narrow & packets, wide & packets};
+    }
+    explicit operator bool() const noexcept { return (narrow | wide) != 0; }
 };
 
 // Fills in the plain packets for a service of one port that came in by the port of the first
-// packet, untagged, and starts to load their lines: all of FlowBurst but place and backend. The
-// answer says which these are; a few at the end of a burst may be left out. Precondition:
+// packet, untagged: all of FlowBurst but place and backend. Asks for the lines of frames
+// (frame_lines.hh), and for those of the first group's flows (fetch()).
+// The answer says which these are; a few at the end of a burst may be left out. Precondition:
 // available(), 1 .. max_burst packets. Cost: some 10 cycles a packet.
 [[nodiscard]] Received receive(const Tables& tables, std::span<const Packet> packets,
                                const FlowTable& flows, FlowBurst& burst) noexcept;
 
 // How many packets are one group: those from a multiple of it on.
 inline constexpr std::size_t group_size = 16;
+
+// Starts to load the lines of these packets' flows, one group of them: to be called before the
+// group in front of it is served, so that they arrive meanwhile. More at once would not: a CPU has
+// so many lines on their way (L1: 24 on Zen 4), and forgets prefetches beyond, or waits with loads.
+void fetch(const FlowTable& flows, const FlowBurst& burst, const Received& group) noexcept;
 
 // Of `received`, one group of packets or less: those whose entry lies in its home line, is alive,
 // and need not be written for this packet. Sets what backend they name. Precondition: available(),

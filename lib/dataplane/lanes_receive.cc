@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 
+#include "lib/dataplane/frame_lines.hh"
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/lanes_packet.hh"
-#include "lib/flow/touch.hh"
 
 namespace weir::lanes {
+
+static_assert(asked_ahead == group_size);
 
 #if defined(__x86_64__)
 
@@ -17,26 +19,6 @@ bool available() noexcept {
 }
 
 namespace {
-
-// Starts to load the lines of the flows among the first `packets`.
-inline void touch_lines(const FlowTable& flows, const FlowBurst& burst, std::size_t packets,
-                        const Received& received) noexcept {
-    const NarrowTable::Lines narrow = flows.narrow_lines();
-    if (received.narrow == first_bits(packets)) [[likely]] {
-        for (std::size_t i = 0; i < packets; ++i)
-            touch(narrow.line(burst.homes[i]).header);
-        return;
-    }
-    const WideTable::Lines wide = flows.wide_lines();
-    for (std::size_t i = 0; i < packets; ++i) {
-        if ((received.wide & bit(i)) != 0) {
-            touch(wide.line(burst.homes[i]).header);
-            touch(wide.companion(burst.homes[i]).ports[0]);
-        } else if ((received.narrow & bit(i)) != 0) {
-            touch(narrow.line(burst.homes[i]).header);
-        }
-    }
-}
 
 // Whether it is worth to read the rest as IPv6.
 inline bool has_ipv6(const Group& group) noexcept {
@@ -53,11 +35,16 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
                              const FlowTable& flows, FlowBurst& burst) noexcept {
     Received received;
     const PortId port = packets[0].port;
-    if (tables.ports[index(port)].vlan != 0) return received;
+    if (tables.ports[index(port)].vlan != 0) {
+        ask_for_frames(packets, asked_ahead, packets.size());
+        ask_for_room(packets, 0, group_size);
+        return received;
+    }
     const std::size_t rest = packets.size() % group_size;
     const std::size_t end = rest < fewest ? packets.size() - rest : packets.size();
     bool six_first = false;
     for (std::size_t first = 0; first < end; first += group_size) {
+        ask_for_frames(packets, first + group_size, group_size);
         const std::size_t left = end - first;
         Group group{tables, flows, burst, first, packets.data() + first, port};
         if (left < group_size) {  // the last one stands for those that are not there
@@ -74,13 +61,36 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
         group.done |= four;
         if (!six_first && has_ipv6(group)) six = receive_ipv6(group, outside);
         six_first = six != 0 && four == 0;
-        received.narrow |= BurstMask{four} << first;
-        received.wide |= BurstMask{six} << first;
+        received.narrow |= (BurstMask{four} << first) & first_bits(end);
+        received.wide |= (BurstMask{six} << first) & first_bits(end);
+        if (first == 0) {  // to arrive while the others are read
+            ask_for_room(packets, 0, group_size);
+            fetch(flows, burst, received);
+        }
     }
-    received.narrow &= first_bits(end);
-    received.wide &= first_bits(end);
-    touch_lines(flows, burst, end, received);
     return received;
+}
+
+// Into the second-level cache: what else is asked for there does not push it out, and a group's
+// lines are more than the first level has on its way at once.
+[[gnu::always_inline]] inline void ask_for(const void* at) noexcept {
+    constexpr int to_read = 0, second_level = 2;
+    __builtin_prefetch(at, to_read, second_level);
+    asm volatile("");  // see flow/prefetch.hh
+}
+
+void fetch(const FlowTable& flows, const FlowBurst& burst, const Received& group) noexcept {
+    const NarrowTable::Lines narrow = flows.narrow_lines();
+    for (BurstMask rest = group.narrow; rest != 0; rest &= rest - 1)
+        ask_for(&narrow.line(burst.homes[std::countr_zero(rest)]));
+    if (group.wide == 0) [[likely]]
+        return;
+    const WideTable::Lines wide = flows.wide_lines();
+    for (BurstMask rest = group.wide; rest != 0; rest &= rest - 1) {
+        const std::uint32_t home = burst.homes[std::countr_zero(rest)];
+        ask_for(&wide.line(home));
+        ask_for(&wide.companion(home));
+    }
 }
 
 #else
@@ -92,6 +102,8 @@ bool available() noexcept {
 Received receive(const Tables&, std::span<const Packet>, const FlowTable&, FlowBurst&) noexcept {
     return {};
 }
+
+void fetch(const FlowTable&, const FlowBurst&, const Received&) noexcept {}
 
 #endif
 

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "lib/dataplane/forward.hh"
+#include "lib/dataplane/frame_lines.hh"
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/plain.hh"
 #include "lib/dataplane/quic.hh"
@@ -145,10 +146,14 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
                        Tick now) noexcept {
     // 1. What is it, and for which service? Lines of the connection table start to load.
     lanes::Received plain;
-    if (lanes_ && !packets.empty()) plain = lanes::receive(tables, packets, flows_, burst_);
+    if (lanes_ && !packets.empty())
+        plain = lanes::receive(tables, packets, flows_, burst_);
+    else
+        ask_for_room(packets, 0, asked_ahead);
     BurstMask flows = plain.narrow | plain.wide;
     for (BurstMask rest = first_bits(packets.size()) & ~flows; rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        if (!lanes_) ask_for_frames(packets, i + asked_ahead, 1);
         const bool tagged = tables.ports[index(packets[i].port)].vlan != 0;
         const bool is_flow =
             tagged ? receive_tagged(tables, packets[i], i, verdicts[i], now)
@@ -161,13 +166,15 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
 [[gnu::noinline]] void Pipeline::serve_all(const Tables& tables, BurstMask flows,
                                            const lanes::Received& plain, std::span<Packet> packets,
                                            std::span<Verdict> verdicts, Tick now) noexcept {
-    // For a group after the other: while one is served, lines of the next ones arrive.
+    // For a group after the other: while one is served, lines of the next one arrive.
     const Common common{tables, now, Deadlines(tables.timeouts, now)};
     Run run;
     for (std::size_t first = 0; first < packets.size(); first += lanes::group_size) {
         const BurstMask group = first_bits(lanes::group_size) << first;
-        serve_group(common, flows & group, {plain.narrow & group, plain.wide & group}, packets,
-                    verdicts, run);
+        ask_for_room(packets, first + lanes::group_size, lanes::group_size);
+        if (const lanes::Received next = plain.within(group << lanes::group_size))
+            lanes::fetch(flows_, burst_, next);
+        serve_group(common, flows & group, plain.within(group), packets, verdicts, run);
     }
     count_service(run);
     if (echoes_ != 0) [[unlikely]]
@@ -179,9 +186,7 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
                                                          std::span<Packet> packets,
                                                          std::span<Verdict> verdicts,
                                                          Run& run) noexcept {
-    settled_ = (plain.narrow | plain.wide) != 0
-                   ? lanes::settle(flows_, burst_, plain, common.deadlines)
-                   : 0;
+    settled_ = plain ? lanes::settle(flows_, burst_, plain, common.deadlines) : 0;
     BurstMask open = 0;
     chosen_ = 0;
     for (BurstMask rest = flows & ~settled_; rest != 0; rest &= rest - 1) {

@@ -78,9 +78,10 @@ public:
              NatTable* nat = nullptr) noexcept;
 
     // Decides packets.size() (at most max_burst) packets and rewrites those with Action::send and
-    // Action::answer in place. Reads and writes the first line of each, and the line before it: who
-    // calls has asked for them. verdicts.size() >= packets.size(). Counts traffic and flows; the
-    // caller counts verdicts. Packets of one flow are decided in their order.
+    // Action::answer in place. Reads and writes the first line of each, and the line before it; the
+    // caller has asked for the first lines of the first ones (see frame_lines.hh).
+    // verdicts.size() >= packets.size(). Counts traffic and flows; the caller counts verdicts.
+    // Packets of one flow are decided in their order.
     void process(const Tables& tables, std::span<Packet> packets, std::span<Verdict> verdicts,
                  Tick now) noexcept;
 

@@ -6,10 +6,13 @@
 // From RX on, rte_mbuf::port holds the PortId (index of [[port]]), not DPDK's port number.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <span>
 
 #include <rte_mbuf.h>
 
+#include "lib/dataplane/frame_lines.hh"
 #include "lib/dataplane/packet.hh"
 #include "lib/dataplane/verdict.hh"
 #include "lib/wire/icmp.hh"
@@ -76,19 +79,10 @@ inline void write_back(rte_mbuf* mbuf, const Packet& packet) noexcept {
     mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 }
 
-// Begins to load, for writing, the first cache line of the packet and the one before it, where an
-// outer header will begin. Asked for in time, for the whole burst, both are there when the packet
-// is rewritten; a line that is only read first must be asked for again from whoever has it, and
-// stores wait for that one after the other.
-inline void fetch_to_write(const rte_mbuf* mbuf) noexcept {
-    const auto* const data = rte_pktmbuf_mtod(mbuf, const char*);
-    for (const char* const line : {data - RTE_CACHE_LINE_SIZE, data}) {
-#if defined(__x86_64__)
-        asm volatile("prefetchw %0" : : "m"(*line));  // no effect on CPUs without it
-#else
-        __builtin_prefetch(line, 1);
-#endif
-    }
+// What the receiver of a burst asks for, see frame_lines.hh.
+inline void ask_for_first(std::span<rte_mbuf* const> mbufs) noexcept {
+    for (const rte_mbuf* mbuf : mbufs.first(std::min(mbufs.size(), asked_ahead)))
+        ask_to_write(rte_pktmbuf_mtod(mbuf, const std::uint8_t*));
 }
 
 }  // namespace weir

@@ -72,8 +72,7 @@ void RxStep::distribute(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId
     for (std::size_t worker = 0; worker < workers; ++worker) {
         Heap& heap = to_[worker];
         if (static_cast<int>(worker) == setup_.self) {
-            for (unsigned i = 0; i < heap.count; ++i)
-                fetch_to_write(heap.mbufs[i]);
+            ask_for_first({heap.mbufs.data(), heap.count});
         } else if (heap.count != 0) {
             hand_over(worker, heap.take());
         }

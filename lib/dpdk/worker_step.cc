@@ -135,10 +135,10 @@ std::uint32_t WorkerStep::collect(std::uint32_t wanted) noexcept {
 }
 
 std::span<rte_mbuf*> WorkerStep::join(std::span<rte_mbuf*> kept) noexcept {
-    for (unsigned i = 0; i < collected_; ++i)
-        fetch_to_write(mbufs_[i]);
     std::copy(kept.begin(), kept.end(), mbufs_.begin() + collected_);
-    return {mbufs_.data(), std::exchange(collected_, 0u) + kept.size()};
+    const std::span<rte_mbuf*> all{mbufs_.data(), std::exchange(collected_, 0u) + kept.size()};
+    ask_for_first(all);
+    return all;
 }
 
 void WorkerStep::housekeep(Tick now) noexcept {

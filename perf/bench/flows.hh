@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <span>
 
+#include "lib/dataplane/flow_burst.hh"
+#include "lib/dataplane/lanes.hh"
 #include "lib/flow/key.hh"
 #include "lib/flow/table.hh"
 #include "perf/bench/memory.hh"
@@ -20,10 +22,6 @@ struct Asked {
     FlowKey key;
     std::uint32_t flow = 0;
 };
-
-// How the lines of a burst are asked for: by loads as the pipeline does with lanes, or by
-// prefetches as it does without.
-enum class Fetch : std::uint8_t { loads, prefetches };
 
 class Flows {
 public:
@@ -38,8 +36,13 @@ public:
 
     // How many of the burst were found; what was remembered of each is added to `sum`, see
     // remembered_of().
-    [[nodiscard]] unsigned look_up(std::span<const Asked> burst, Fetch fetch,
-                                   std::uint64_t& sum) noexcept;
+    [[nodiscard]] unsigned look_up(std::span<const Asked> burst, std::uint64_t& sum) noexcept;
+    // The same burst for look_up_in_lanes(): at most max_burst flows.
+    void prepare(std::span<const Asked> burst) noexcept;
+    // As look_up(), of what was prepared last: entries in their home lines sixteen at a time, the
+    // others one by one, as the pipeline does. Precondition: lanes::available().
+    [[nodiscard]] unsigned look_up_in_lanes(std::span<const Asked> burst,
+                                            std::uint64_t& sum) noexcept;
     // How many of the burst found room. None of them is in the table yet.
     [[nodiscard]] unsigned insert(std::span<const Asked> burst) noexcept;
     // What insert() remembers of a flow.
@@ -49,10 +52,12 @@ public:
 
 private:
     [[nodiscard]] FlowSizes sizes() const noexcept;
-    void fetch_lines(std::span<const Asked> burst, Fetch fetch) const noexcept;
+    [[nodiscard]] lanes::Received group_at(std::size_t first, std::size_t count) const noexcept;
     // Calls use(asked, place) for each of the burst.
     template <typename Use>
-    void find_all(std::span<const Asked> burst, Fetch fetch, Use&& use) noexcept;
+    void find_all(std::span<const Asked> burst, Use&& use) noexcept;
+    // Whether an entry that lives is there; then its backend is added to `sum`.
+    bool read(const Asked& asked, LinePlace place, std::uint64_t& sum) noexcept;
 
     Family family_;
     std::uint32_t flows_;
@@ -62,6 +67,7 @@ private:
     // Of a burst: where each lies, and which of them are open.
     std::array<LinePlace, 64> places_{};
     std::array<std::uint8_t, 64> open_{};
+    FlowBurst burst_;
 };
 
 }  // namespace weir::bench

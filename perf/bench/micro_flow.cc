@@ -2,12 +2,13 @@
 // The connection table alone: lookups and insertions beside what the memory itself costs.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "lib/flow/touch.hh"
+#include "lib/dataplane/lanes.hh"
 #include "perf/bench/flows.hh"
 #include "perf/bench/groups.hh"
 #include "perf/bench/random.hh"
@@ -20,29 +21,51 @@ constexpr const char* group = "micro";
 constexpr std::size_t line_bytes = 64;
 constexpr std::uint32_t enough_to_insert = 100'000;  // for windows of a sixteenth each
 
+// How the lines of a burst are asked for: all by loads, all by prefetches, or a group at a time
+// while the one before it is read, as the pipeline does with lanes.
+enum class Fetch : std::uint8_t { loads, prefetches, groups };
+
+using Lines = std::span<const std::byte* const>;
+
+void ask(Lines lines, Fetch fetch) noexcept {
+    constexpr int to_read = 0, second_level = 2;
+    for (const std::byte* line : lines) {
+        if (fetch == Fetch::loads)
+            static_cast<void>(*static_cast<const volatile std::byte*>(line));
+        else if (fetch == Fetch::prefetches)
+            __builtin_prefetch(line);
+        else
+            __builtin_prefetch(line, to_read, second_level);
+    }
+}
+
 // One random cache line of `memory`: the least that a lookup in so much memory can cost.
-// Addresses are drawn beforehand, as the hashes of look_up() are. Both take one burst at a time: in
+// Addresses are drawn beforehand, as the hashes of look_up() are. All take one burst at a time: in
 // the pipeline other work lies between two bursts, so the misses of one do not overlap with those
 // of the next.
 std::vector<Window> random_lines(const Options& options, std::span<const std::byte> memory,
                                  Fetch fetch) {
-    std::vector<const std::byte*> lines(options.burst);
+    std::vector<const std::byte*> drawn(options.burst);
+    const Lines lines = drawn;
+    const std::size_t at_once = fetch == Fetch::groups ? lanes::group_size : drawn.size();
+    const auto part = [&](std::size_t first) {
+        return lines.subspan(std::min(first, lines.size()),
+                             std::min(at_once, lines.size() - std::min(first, lines.size())));
+    };
     Random random;
     volatile unsigned sink = 0;
     return windows_of(options.plan, [&](Stopwatch& watch) {
-        for (const std::byte*& line : lines)
+        for (const std::byte*& line : drawn)
             line =
                 memory.data() + std::size_t{random.below(memory.size() / line_bytes)} * line_bytes;
         unsigned sum = 0;
         watch.start();
-        for (const std::byte* line : lines) {
-            if (fetch == Fetch::prefetches)
-                __builtin_prefetch(line);
-            else
-                touch(*reinterpret_cast<const std::uint32_t*>(line));
+        ask(part(0), fetch);
+        for (std::size_t first = 0; first < lines.size(); first += at_once) {
+            ask(part(first + at_once), fetch);
+            for (const std::byte* line : part(first))
+                sum += static_cast<unsigned>(*line);
         }
-        for (const std::byte* line : lines)
-            sum += static_cast<unsigned>(*line);
         watch.stop(lines.size());
         sink = sum;
     });
@@ -77,20 +100,12 @@ public:
         return windows;
     }
 
-    [[nodiscard]] std::vector<Window> look_up(Fetch fetch) {
-        return windows_of(options_.plan, [this, fetch](Stopwatch& watch) {
-            std::uint64_t right = 0, sum = 0;
-            for (Asked& asked : asked_) {
-                asked = flows_.ask(random_.below(count_));
-                right += Flows::remembered_of(asked.flow);
-            }
-            watch.start();
-            const unsigned found = flows_.look_up(asked_, fetch, sum);
-            watch.stop(asked_.size());
-            if (found != asked_.size() || sum != right)
-                throw std::runtime_error(
-                    "the connection table found something else than it was given");
-        });
+    [[nodiscard]] std::vector<Window> look_up() {
+        return look_up_by([this](std::uint64_t& sum) { return flows_.look_up(asked_, sum); });
+    }
+    [[nodiscard]] std::vector<Window> look_up_in_lanes() {
+        return look_up_by(
+            [this](std::uint64_t& sum) { return flows_.look_up_in_lanes(asked_, sum); });
     }
 
     // Lookups of flows that are not there: none may be found.
@@ -99,7 +114,7 @@ public:
         for (std::uint64_t done = 0; done < lookups; done += asked_.size()) {
             for (Asked& asked : asked_)
                 asked = flows_.ask(count_ + random_.below((std::uint64_t{1} << 32) - count_));
-            found += flows_.look_up(asked_, Fetch::loads, sum);
+            found += flows_.look_up(asked_, sum);
         }
         return found;
     }
@@ -108,6 +123,24 @@ public:
     [[nodiscard]] const json& conditions() const noexcept { return conditions_; }
 
 private:
+    template <typename LookUp>
+    [[nodiscard]] std::vector<Window> look_up_by(LookUp&& look_up) {
+        return windows_of(options_.plan, [&](Stopwatch& watch) {
+            std::uint64_t right = 0, sum = 0;
+            for (Asked& asked : asked_) {
+                asked = flows_.ask(random_.below(count_));
+                right += Flows::remembered_of(asked.flow);
+            }
+            flows_.prepare(asked_);
+            watch.start();
+            const unsigned found = look_up(sum);
+            watch.stop(asked_.size());
+            if (found != asked_.size() || sum != right)
+                throw std::runtime_error(
+                    "the connection table found something else than it was given");
+        });
+    }
+
     const Options& options_;
     std::uint32_t count_;
     Flows flows_;
@@ -120,20 +153,23 @@ void measure_table(const Options& options, Family family, std::uint32_t flows, R
     FlowBench bench(options, family, flows);
     const json& conditions = bench.conditions();
     const Spread fresh = spread_of(bench.grow());
-    const Spread found = spread_of(bench.look_up(Fetch::loads));
-    const Spread found_by_prefetch = spread_of(bench.look_up(Fetch::prefetches));
-    const Region region(bench.bytes());
-    const auto line = [&](Fetch fetch) {
-        return spread_of(random_lines(options, region.bytes().first(bench.bytes()), fetch));
-    };
-    const Spread loaded = line(Fetch::loads), prefetched = line(Fetch::prefetches);
+    const Spread one_by_one = spread_of(bench.look_up());
+    const Spread found = lanes::available() ? spread_of(bench.look_up_in_lanes()) : one_by_one;
     report.add(group, "flow lookup", conditions, "cycles", found);
-    report.add(group, "flow lookup, by prefetches", conditions, "cycles", found_by_prefetch);
-    report.add(group, "random loaded line", conditions, "cycles", loaded);
-    report.add(group, "random prefetched line", conditions, "cycles", prefetched);
-    // Against the cheaper way to get a line.
-    report.add(group, "flow lookup / random line", conditions, "ratio",
-               scaled(found, 1 / std::min(loaded.median, prefetched.median)));
+    report.add(group, "flow lookup, one by one", conditions, "cycles", one_by_one);
+    const Region region(bench.bytes());
+    double least = std::numeric_limits<double>::max();
+    const auto add_line = [&](const char* name, Fetch fetch) {
+        const Spread line =
+            spread_of(random_lines(options, region.bytes().first(bench.bytes()), fetch));
+        report.add(group, name, conditions, "cycles", line);
+        least = std::min(least, line.median);
+    };
+    add_line("random loaded line", Fetch::loads);
+    add_line("random prefetched line", Fetch::prefetches);
+    add_line("random line prefetched in groups", Fetch::groups);
+    // Against the cheapest way to get a line.
+    report.add(group, "flow lookup / random line", conditions, "ratio", scaled(found, 1 / least));
     if (flows >= enough_to_insert)
         report.add(group, "flow insert, from empty to full", conditions, "cycles", fresh);
     report.add(group, "bytes a flow", conditions, "bytes",
