@@ -7,8 +7,10 @@
 #include <span>
 
 #include "lib/balance/tables.hh"
+#include "lib/dataplane/counters.hh"
 #include "lib/dataplane/flow_burst.hh"
 #include "lib/dataplane/packet.hh"
+#include "lib/dataplane/verdict.hh"
 #include "lib/flow/deadlines.hh"
 #include "lib/flow/key.hh"
 #include "lib/flow/table.hh"
@@ -48,6 +50,14 @@ void fetch(const FlowTable& flows, const FlowBurst& burst, const Received& group
 // some are received.
 [[nodiscard]] BurstMask settle(const FlowTable& flows, FlowBurst& burst, const Received& received,
                                const Deadlines& deadlines) noexcept;
+
+// Of `settled`, all of one group: sends those that forward() would send by itself, sets their
+// verdicts, and counts them by service and backend; the answer says which these are. The others,
+// and any whose flow is also one of `others` in the group, are left as they are. Precondition:
+// available(), `settled` is not empty and what settle() said.
+[[nodiscard]] BurstMask send(const Tables& tables, const FlowBurst& burst, BurstMask settled,
+                             BurstMask others, std::span<Packet> packets,
+                             std::span<Verdict> verdicts, WorkerTraffic& traffic) noexcept;
 
 // So many bytes of each frame steer() may read.
 inline constexpr std::size_t steer_bytes = 38;

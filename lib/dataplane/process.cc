@@ -187,6 +187,11 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
                                                          std::span<Verdict> verdicts,
                                                          Run& run) noexcept {
     settled_ = plain ? lanes::settle(flows_, burst_, plain, common.deadlines) : 0;
+    if (settled_ != 0) [[likely]] {
+        flows &= ~lanes::send(common.tables, burst_, settled_, flows & ~settled_, packets, verdicts,
+                              traffic_);
+        if (flows == 0) return;
+    }
     BurstMask open = 0;
     chosen_ = 0;
     for (BurstMask rest = flows & ~settled_; rest != 0; rest &= rest - 1) {
