@@ -43,6 +43,24 @@ def sleep_until(moment):
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
+class Watch:
+    """Looks every few seconds how far the CPUs are apart, and knows it of each second in between."""
+
+    STEP = 2.5
+
+    def __init__(self, distance):
+        self.distance, self.seen = distance, []
+
+    def sleep_until(self, moment):
+        while time.monotonic() < moment:
+            self.seen.append((time.monotonic(), self.distance.measure()))
+            sleep_until(min(moment, time.monotonic() + self.STEP))
+
+    def was_near(self, begin, end):
+        around = [line for moment, line in self.seen if begin - 2 * self.STEP < moment < end + 2 * self.STEP]
+        return bool(around) and not any(map(self.distance.far, around))
+
+
 class Churn(Group):
     name = "churn"
     about = "new flows, SYN floods, and backends that come and go under load"
@@ -110,20 +128,23 @@ class Churn(Group):
         seconds = 9 if context.options.quick else 60
         weir = Balancer(context, "flood", ["--flows", FLOWS, *MAY_MOVE])
         try:
+            watch = Watch(Distance(context.cpus, 45))
+            watch.distance.settle()
             before = weir.load(seconds=3, warmup=0.3)
             weir.server.go_on()
             weir.reload()  # what a first reload takes from the heap is not growth by the flood
-            weir.begin(seconds=seconds, warmup=0.5, new=FLOOD)
-            begin = time.monotonic() + 2
-            sleep_until(begin)
+            warmup, first = 0.5, time.monotonic()
+            weir.begin(seconds=seconds, warmup=warmup, new=FLOOD)
+            begin = first + 2
+            watch.sleep_until(begin)
             memory = weir.resident_kib()
-            sleep_until(begin + seconds / 3)
+            watch.sleep_until(begin + seconds / 3)
             weir.backends.without("b1")
             weir.reload()
-            sleep_until(begin + seconds * 2 / 3)
+            watch.sleep_until(begin + seconds * 2 / 3)
             weir.backends.plus("b17", SPARE[0])
             weir.reload()
-            sleep_until(begin + seconds - 1.5)
+            watch.sleep_until(begin + seconds - 1.5)
             growth = weir.resident_kib() - memory
             result = weir.result()
         finally:
@@ -131,7 +152,11 @@ class Churn(Group):
         known = result["established"]
         share = 100 * known["right"] / known["returned"]
         quiet, reliable = rates(before)
-        flooded, also = rates(result)
+        first += warmup
+        near = [window for second, window in enumerate(result["windows"])
+                if watch.was_near(first + second, first + second + 1)]
+        flooded, also = rates({"windows": near or result["windows"]})
+        also = also and len(near) >= min(10, seconds // 2)
         ratio = spread([rate / statistics.median(quiet) for rate in flooded])
         late = result["windows"][-1]["at_backends"]
         figures += [figure("P7", "established at their backend, %", spread([share])),
@@ -140,8 +165,10 @@ class Churn(Group):
         print(f"flood of {seconds} s: established {known['right']} right of {known['returned']} returned, "
               f"{known['lost']} of {known['sent']} lost; {result['rehomed']} flows left the removed backend, "
               f"which got {late[0]} packets in the last second, the new one {late[-1]}; memory +{growth} KiB; "
-              f"{statistics.median(flooded):.2f} of {statistics.median(quiet):.2f} Mpps", flush=True)
-        return {"before": before, "result": result, "growth_kib": growth}
+              f"{statistics.median(flooded):.2f} of {statistics.median(quiet):.2f} Mpps in {len(near)} windows "
+              f"with the CPUs near each other, of {len(result['windows'])}", flush=True)
+        lines = [{"second": moment - first, "line_ns": line} for moment, line in watch.seen]
+        return {"before": before, "result": result, "growth_kib": growth, "lines": lines}
 
     def changes(self, context, figures):
         """P12: the same load twice, without changes and with them."""
