@@ -45,11 +45,18 @@ inline constexpr std::size_t group_size = 16;
 // so many lines on their way (L1: 24 on Zen 4), and forgets prefetches beyond, or waits with loads.
 void fetch(const FlowTable& flows, const FlowBurst& burst, const Received& group) noexcept;
 
-// Of `received`, one group of packets or less: those whose entry lies in its home line, is alive,
-// and need not be written for this packet. Sets what backend they name. Precondition: available(),
-// some are received.
-[[nodiscard]] BurstMask settle(const FlowTable& flows, FlowBurst& burst, const Received& received,
-                               const Deadlines& deadlines) noexcept;
+struct Settled {
+    // Those whose entry lies in its home line, is alive, and need not be written for this packet;
+    // what backend it names is set.
+    BurstMask known = 0;
+    // Those for which FlowTable::look() would answer none without asking for another line; their
+    // places are set.
+    BurstMask absent = 0;
+};
+
+// Of `received`, one group of packets or less. Precondition: available(), some are received.
+[[nodiscard]] Settled settle(const FlowTable& flows, FlowBurst& burst, const Received& received,
+                             const Deadlines& deadlines) noexcept;
 
 // Of `settled`, all of one group: sends those that forward() would send by itself, sets their
 // verdicts, and counts them by service and backend; the answer says which these are. The others,

@@ -31,6 +31,7 @@ struct alignas(64) Found {
     std::uint32_t keys[group_size];    // low half of the key word
     std::uint32_t values[group_size];  // value word
     std::uint32_t slots[group_size];   // line_slots: none
+    std::uint32_t headers[group_size];
 };
 
 // The answer: the slot that holds `wanted`, or line_slots.
@@ -46,6 +47,7 @@ WEIR_AVX512_INLINE std::uint32_t look(const FlowLine& line, std::uint64_t wanted
     std::memcpy(&found.keys[lane], bytes + offsetof(FlowLine, keys) + slot * 8, 4);
     std::memcpy(&found.values[lane], bytes + offsetof(FlowLine, values) + slot * 4, 4);
     found.slots[lane] = slot;
+    found.headers[lane] = line.header;
     return slot;
 }
 
@@ -56,8 +58,10 @@ WEIR_AVX512_INLINE void look_wide(const WideTable::Lines& table, const FlowBurst
     const std::uint32_t slot = look(table.line(burst.homes[i]), burst.wanted[i], found, lane);
     const WideFormat::Rest rest{burst.rest_clients[i],
                                 static_cast<std::uint32_t>(burst.rest_ports[i])};
-    const bool is_it = slot != line_slots && table.companion(burst.homes[i]).holds(slot, rest);
-    found.slots[lane] = is_it ? slot : line_slots;
+    if (slot == line_slots || table.companion(burst.homes[i]).holds(slot, rest)) [[likely]]
+        return;
+    found.slots[lane] = line_slots;
+    found.headers[lane] = ~0u;  // tells nothing
 }
 
 WEIR_AVX512_INLINE __m512i by_state(const std::array<std::uint32_t, 4>& words,
@@ -89,10 +93,17 @@ WEIR_AVX512_INLINE __mmask16 untouched(const Found& found, const std::uint8_t* t
     return _mm512_mask_cmple_epu32_mask(good, late, by_state(deadlines.slack(), states));
 }
 
+// Those not found in a line that tells all (LineTable::look()). The header of one from which an
+// entry is displaced is greater than any limit.
+WEIR_AVX512_INLINE __mmask16 absent(const Found& found, __m512i tells_all_below) noexcept {
+    const __mmask16 none = _mm512_cmpeq_epu32_mask(_mm512_load_si512(found.slots), all(line_slots));
+    return _mm512_mask_cmplt_epu32_mask(none, _mm512_load_si512(found.headers), tells_all_below);
+}
+
 }  // namespace
 
-WEIR_AVX512 BurstMask settle(const FlowTable& flows, FlowBurst& burst, const Received& received,
-                             const Deadlines& deadlines) noexcept {
+WEIR_AVX512 Settled settle(const FlowTable& flows, FlowBurst& burst, const Received& received,
+                           const Deadlines& deadlines) noexcept {
     const BurstMask mine = received.narrow | received.wide;
     const auto first = static_cast<std::size_t>(std::countr_zero(mine)) / group_size * group_size;
     const auto narrow = static_cast<__mmask16>(received.narrow >> first);
@@ -117,14 +128,19 @@ WEIR_AVX512 BurstMask settle(const FlowTable& flows, FlowBurst& burst, const Rec
     }
     _mm512_store_si512(burst.backends + first, _mm512_srli_epi32(_mm512_load_si512(found.values),
                                                                  FlowLine::expiry_high_bits));
-    const __mmask16 good = untouched(found, burst.tcp_flags + first, deadlines) & (narrow | wide);
-    return BurstMask{good} << first;
+    const __mmask16 known = untouched(found, burst.tcp_flags + first, deadlines) & (narrow | wide);
+    const __m512i limits =
+        _mm512_mask_blend_epi32(wide, all(flows.narrow_tells_all_below(deadlines.now())),
+                                all(flows.wide_tells_all_below(deadlines.now())));
+    const __mmask16 none = absent(found, limits) & (narrow | wide);
+    _mm512_mask_storeu_epi32(burst.places + first, none, all(LinePlace::none));
+    return {BurstMask{known} << first, BurstMask{none} << first};
 }
 
 #else
 
-BurstMask settle(const FlowTable&, FlowBurst&, const Received&, const Deadlines&) noexcept {
-    return 0;
+Settled settle(const FlowTable&, FlowBurst&, const Received&, const Deadlines&) noexcept {
+    return {};
 }
 
 #endif

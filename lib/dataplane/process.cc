@@ -186,15 +186,17 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
                                                          std::span<Packet> packets,
                                                          std::span<Verdict> verdicts,
                                                          Run& run) noexcept {
-    settled_ = plain ? lanes::settle(flows_, burst_, plain, common.deadlines) : 0;
+    lanes::Settled found;
+    if (plain) found = lanes::settle(flows_, burst_, plain, common.deadlines);
+    settled_ = found.known;
     if (settled_ != 0) [[likely]] {
         flows &= ~lanes::send(common.tables, burst_, settled_, flows & ~settled_, packets, verdicts,
                               traffic_);
         if (flows == 0) return;
     }
     BurstMask open = 0;
-    chosen_ = 0;
-    for (BurstMask rest = flows & ~settled_; rest != 0; rest &= rest - 1) {
+    chosen_ = found.absent;
+    for (BurstMask rest = flows & ~(settled_ | found.absent); rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
         const LinePlace place = burst_.places[i] = flows_.look(burst_.name(i), common.now);
         open |= place.is_open() ? bit(i) : 0;

@@ -33,16 +33,21 @@ struct Prepared {
 // The rare cases of prepare().
 [[nodiscard]] Prepared prepare_slow(rte_mbuf* mbuf, rte_mempool* pool) noexcept;
 
+// Zero: prepare() has nothing to do. For a burst: of one word each, without a branch.
+[[nodiscard]] inline std::uint64_t oddities(const rte_mbuf& mbuf) noexcept {
+    constexpr std::uint64_t rare_flags =
+        RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_RX_VLAN_STRIPPED;
+    const auto segments = static_cast<std::uint64_t>(mbuf.nb_segs ^ 1u);
+    const auto owners = static_cast<std::uint64_t>(rte_mbuf_refcnt_read(&mbuf) ^ 1u);
+    return segments | owners | (mbuf.ol_flags & rare_flags) | (mbuf.pkt_len ^ mbuf.data_len);
+}
+
 // Makes a received mbuf fit for to_packet(): lengths agree (else l2_truncated); nobody else can see
 // its bytes (else it is copied to an mbuf of `pool`, which must have at least max_header_bytes of
 // room); a VLAN tag that the NIC took off is back; headers are contiguous. mbuf_exhausted: no mbuf
 // to copy to. Cost for a plain mbuf: a few comparisons in its first cache line.
 [[nodiscard]] inline Prepared prepare(rte_mbuf* mbuf, rte_mempool* pool) noexcept {
-    constexpr std::uint64_t rare_flags =
-        RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_RX_VLAN_STRIPPED;
-    const bool plain = mbuf->nb_segs == 1 && rte_mbuf_refcnt_read(mbuf) == 1 &&
-                       (mbuf->ol_flags & rare_flags) == 0 && mbuf->pkt_len == mbuf->data_len;
-    if (plain) [[likely]]
+    if (oddities(*mbuf) == 0) [[likely]]
         return {mbuf, true, {}};
     return prepare_slow(mbuf, pool);
 }

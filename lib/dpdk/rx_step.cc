@@ -46,19 +46,28 @@ unsigned RxStep::poll_queue(const Tables& tables, const RxQueue& queue,
     if (received == 0) return 0;
     counters_.received.add(received);
 
-    unsigned good = 0;
-    for (unsigned i = 0; i < received; ++i) {
-        const Prepared prepared = prepare(mbufs[i], setup_.pool);
-        if (!prepared.ok) [[unlikely]] {
-            counters_.drop(prepared.reason);
-            rte_pktmbuf_free(prepared.mbuf);
-            continue;
-        }
-        prepared.mbuf->port = static_cast<std::uint16_t>(index(queue.port));
-        mbufs[good++] = prepared.mbuf;
-    }
+    std::uint64_t odd = 0;
+    for (unsigned i = 0; i < received; ++i)
+        odd |= oddities(*mbufs[i]);
+    const unsigned good = odd == 0 ? received : prepare_all(std::span(mbufs).first(received));
+    for (unsigned i = 0; i < good; ++i)
+        mbufs[i]->port = static_cast<std::uint16_t>(index(queue.port));
     distribute(tables, {mbufs.data(), good}, queue.port);
     return received;
+}
+
+[[gnu::noinline]] unsigned RxStep::prepare_all(std::span<rte_mbuf*> mbufs) noexcept {
+    unsigned good = 0;
+    for (rte_mbuf* mbuf : mbufs) {
+        const Prepared prepared = prepare(mbuf, setup_.pool);
+        if (prepared.ok) {
+            mbufs[good++] = prepared.mbuf;
+            continue;
+        }
+        counters_.drop(prepared.reason);
+        rte_pktmbuf_free(prepared.mbuf);
+    }
+    return good;
 }
 
 // Who only passes packets on to a single worker does not look at them.

@@ -71,6 +71,8 @@ private:
     };
 
     unsigned poll_queue(const Tables& tables, const RxQueue& queue, std::uint32_t wanted) noexcept;
+    // What is left of them, in front, and how many these are.
+    unsigned prepare_all(std::span<rte_mbuf*> mbufs) noexcept;
     void distribute(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept;
     void steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept;
     void deal(std::span<rte_mbuf*> mbufs, std::span<const std::uint32_t, rx_burst> owners) noexcept;

@@ -24,6 +24,7 @@ public:
         }
     }
 
+    [[nodiscard]] Tick now() const noexcept { return now_; }
     [[nodiscard]] bool is_past(Expiry expiry) const noexcept { return weir::is_past(expiry, now_); }
     // Of a new flow: its timeout from now.
     [[nodiscard]] Expiry first(FlowState state) const noexcept {

@@ -109,7 +109,15 @@ public:
     // Removes an entry, live or expired.
     void erase(LinePlace place) noexcept;
 
-    // What name() and find() read, for a twin of them over many keys.
+    // A home line tells all of a flow that it does not hold and from which none is displaced, when
+    // its used() is below this: the flow is not in the table, and a new entry gets its place there,
+    // or none anywhere.
+    [[nodiscard]] std::uint32_t tells_all_below(Tick now) const noexcept {
+        if (is_full()) return soonest_.may_be_past(now) ? 0 : all_slots + 1;
+        return all_slots;  // one is free
+    }
+
+    // What name() and look() read, for a twin of them over many keys.
     struct Lines {
         const Bucket* buckets;
         std::uint32_t count;
@@ -269,9 +277,7 @@ inline LinePlace LineTable<Format>::look(const Name& name, Tick now) const noexc
     const LinePlace place = find_in(name.home, name.wanted, name);
     const FlowLine& home = buckets_[name.home].line;
     if (place) return place;
-    // A new entry gets its place at home, or none anywhere.
-    const bool decided = is_full() ? !soonest_.may_be_past(now) : free_slots(name.home) != 0;
-    if (home.displaced() == 0 && decided) return place;
+    if (home.displaced() == 0 && home.used() < tells_all_below(now)) return place;
     const std::uint32_t line = alternate(name.home, name.wanted);
     if (home.displaced() == 0) {  // not there; but it may be where a new entry gets its place
         weir::prefetch(&buckets_[line].line);

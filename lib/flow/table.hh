@@ -167,6 +167,13 @@ public:
     // What lookups of IPv4 and of IPv6 clients read.
     [[nodiscard]] NarrowTable::Lines narrow_lines() const noexcept { return narrow_.all_lines(); }
     [[nodiscard]] WideTable::Lines wide_lines() const noexcept { return wide_.all_lines(); }
+    // As those of LineTable.
+    [[nodiscard]] std::uint32_t narrow_tells_all_below(Tick now) const noexcept {
+        return narrow_.tells_all_below(now);
+    }
+    [[nodiscard]] std::uint32_t wide_tells_all_below(Tick now) const noexcept {
+        return wide_.tells_all_below(now);
+    }
 
     // Live entries in table order, from line `cursor` on (0 at first): copies at most out.size(),
     // looks at no more than as many lines, returns how many were copied and moves the cursor;

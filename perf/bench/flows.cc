@@ -107,7 +107,7 @@ unsigned Flows::look_up_in_lanes(std::span<const Asked> burst, std::uint64_t& su
         const lanes::Received group = group_at(first, burst.size());
         if (const std::size_t next = first + lanes::group_size; next < burst.size())
             lanes::fetch(table_, burst_, group_at(next, burst.size()));
-        const BurstMask settled = lanes::settle(table_, burst_, group, deadlines);
+        const BurstMask settled = lanes::settle(table_, burst_, group, deadlines).known;
         for (BurstMask rest = settled; rest != 0; rest &= rest - 1)
             sum += burst_.backends[std::countr_zero(rest)];
         found += static_cast<unsigned>(std::popcount(settled));
