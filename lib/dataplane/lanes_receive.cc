@@ -6,6 +6,7 @@
 #include "lib/dataplane/frame_lines.hh"
 #include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/lanes_packet.hh"
+#include "lib/flow/prefetch.hh"
 
 namespace weir::lanes {
 
@@ -35,13 +36,13 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
                              const FlowTable& flows, FlowBurst& burst) noexcept {
     Received received;
     const PortId port = packets[0].port;
-    if (tables.ports[index(port)].vlan != 0) {
-        ask_for_frames(packets, asked_ahead, packets.size());
-        ask_for_room(packets, 0, group_size);
-        return received;
-    }
     const std::size_t rest = packets.size() % group_size;
     const std::size_t end = rest < fewest ? packets.size() - rest : packets.size();
+    if (end == 0 || tables.ports[index(port)].vlan != 0) {  // none are for lanes
+        ask_for_room(packets, 0, group_size);
+        ask_for_frames(packets, group_size, packets.size());
+        return received;
+    }
     bool six_first = false;
     for (std::size_t first = 0; first < end; first += group_size) {
         ask_for_frames(packets, first + group_size, group_size);
@@ -71,25 +72,17 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
     return received;
 }
 
-// Into the second-level cache: what else is asked for there does not push it out, and a group's
-// lines are more than the first level has on its way at once.
-[[gnu::always_inline]] inline void ask_for(const void* at) noexcept {
-    constexpr int to_read = 0, second_level = 2;
-    __builtin_prefetch(at, to_read, second_level);
-    asm volatile("");  // see flow/prefetch.hh
-}
-
 void fetch(const FlowTable& flows, const FlowBurst& burst, const Received& group) noexcept {
     const NarrowTable::Lines narrow = flows.narrow_lines();
     for (BurstMask rest = group.narrow; rest != 0; rest &= rest - 1)
-        ask_for(&narrow.line(burst.homes[std::countr_zero(rest)]));
+        prefetch_ahead(&narrow.line(burst.homes[std::countr_zero(rest)]));
     if (group.wide == 0) [[likely]]
         return;
     const WideTable::Lines wide = flows.wide_lines();
     for (BurstMask rest = group.wide; rest != 0; rest &= rest - 1) {
         const std::uint32_t home = burst.homes[std::countr_zero(rest)];
-        ask_for(&wide.line(home));
-        ask_for(&wide.companion(home));
+        prefetch_ahead(&wide.line(home));
+        prefetch_ahead(&wide.companion(home));
     }
 }
 

@@ -11,4 +11,12 @@ namespace weir {
     asm volatile("");
 }
 
+// The same into the second-level cache, for lines that are not read at once: what is read meanwhile
+// does not push them out, and more of them are on their way than the first level has room for.
+[[gnu::always_inline]] inline void prefetch_ahead(const void* at) noexcept {
+    constexpr int to_read = 0, second_level = 2;
+    __builtin_prefetch(at, to_read, second_level);
+    asm volatile("");
+}
+
 }  // namespace weir
