@@ -66,15 +66,16 @@ struct Settled {
                              BurstMask others, std::span<Packet> packets,
                              std::span<Verdict> verdicts, WorkerTraffic& traffic) noexcept;
 
-// So many bytes of each frame steer() may read.
-inline constexpr std::size_t steer_bytes = 38;
+// So many bytes of each frame steer() may read, without and with IPv6.
+inline constexpr std::size_t steer_bytes_v4 = 38, steer_bytes_v6 = 58;
 
-// Sets the owners of those untagged frames that carry IPv4 with ports, by flow_hash(); the answer
-// says which these are. What is broken otherwise than steer() sees may have any owner. A few at the
-// end of a burst may be left out. Precondition: available(), 1 .. max_burst frames of steer_bytes
-// bytes or more. Cost: some 5 cycles a packet.
-[[nodiscard]] BurstMask steer(std::span<const std::uint8_t* const> frames, std::uint32_t workers,
-                              const HashSecret& secret,
+// Sets the owners (owner_of()) of those untagged frames that carry IPv4, or with `ipv6` IPv6, with
+// ports; the answer says which these are. What is broken otherwise than steer() sees may have any
+// owner. A few at the end of a burst may be left out. Asks for the lines of all frames but the
+// first (frame_lines.hh). Precondition: available(), 1 .. max_burst frames of so many bytes or
+// more. Cost: some 6 cycles a packet.
+[[nodiscard]] BurstMask steer(std::span<const std::uint8_t* const> frames, bool ipv6,
+                              std::uint32_t workers, const HashSecret& secret,
                               std::span<std::uint32_t, max_burst> owners) noexcept;
 
 }  // namespace weir::lanes

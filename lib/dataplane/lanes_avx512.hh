@@ -88,11 +88,9 @@ inline const __m128i* row_at(const void* at) noexcept {
     return static_cast<const __m128i*>(at);
 }
 
-// Sixteen rows of four words, 16 bytes at row(i) each, turned: lane i of word[w] is word w of row
-// i. Words as the machine reads them.
+// Sixteen rows of 16 bytes at row(i): part[j] has those of j, j + 4, j + 8 and j + 12.
 template <typename Row>
-WEIR_AVX512_INLINE void turn(const Row& row, __m512i (&word)[4]) noexcept {
-    __m512i part[4];
+WEIR_AVX512_INLINE void load_rows(const Row& row, __m512i (&part)[4]) noexcept {
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < 4; ++j) {
         part[j] = _mm512_castsi128_si512(_mm_loadu_si128(row(j)));
@@ -102,6 +100,13 @@ WEIR_AVX512_INLINE void turn(const Row& row, __m512i (&word)[4]) noexcept {
         // Or gcc loads all rows first, and has no registers to hold them.
         asm volatile("" ::: "memory");
     }
+}
+
+// The same, turned: lane i of word[w] is word w of row i. Words as the machine reads them.
+template <typename Row>
+WEIR_AVX512_INLINE void turn(const Row& row, __m512i (&word)[4]) noexcept {
+    __m512i part[4];
+    load_rows(row, part);
     const __m512i low01 = _mm512_unpacklo_epi32(part[0], part[1]);
     const __m512i low23 = _mm512_unpacklo_epi32(part[2], part[3]);
     const __m512i high01 = _mm512_unpackhi_epi32(part[0], part[1]);

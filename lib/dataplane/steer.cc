@@ -12,7 +12,7 @@ std::uint32_t steer_translated(const Tables& tables, const FlowWords& words, std
                                const HashSecret& secret) noexcept {
     if (const auto end = find_pool_end(tables, words)) return nat_port_owner(end->port, workers);
     const NatReply reply = find_reply(tables, words);
-    return owner_of(flow_hash(reply ? reply.client : words, secret), workers);
+    return owner_of(reply ? reply.client : words, workers, secret);
 }
 
 std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint32_t workers,
@@ -35,7 +35,7 @@ std::uint32_t steer_parsed(const Tables& tables, const Packet& packet, std::uint
             return steer_translated(tables, words_about(packet.data, parsed, message), workers,
                                     secret);
     }
-    return owner_of(flow_hash(words, secret), workers);
+    return owner_of(words, workers, secret);
 }
 
 BurstSteering::BurstSteering(std::uint32_t workers, const HashSecret& secret) noexcept
@@ -45,8 +45,8 @@ BurstMask BurstSteering::quick(const Tables& tables, std::span<const std::uint8_
                                std::uint32_t shortest, PortId port,
                                std::span<std::uint32_t, max_burst> owners) const noexcept {
     const bool tagged = tables.ports[index(port)].vlan != 0;
-    if (!lanes_ || tagged || tables.nat != nullptr || shortest < lanes::steer_bytes) return 0;
-    return lanes::steer(frames, workers_, secret_, owners);
+    if (!lanes_ || tagged || tables.nat != nullptr || shortest < lanes::steer_bytes_v4) return 0;
+    return lanes::steer(frames, shortest >= lanes::steer_bytes_v6, workers_, secret_, owners);
 }
 
 }  // namespace weir

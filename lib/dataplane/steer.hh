@@ -11,14 +11,9 @@
 #include "lib/dataplane/flow_burst.hh"
 #include "lib/dataplane/plain.hh"
 #include "lib/flow/key.hh"
+#include "lib/flow/owner.hh"
 
 namespace weir {
-
-// Owner of a flow: bits 32..63 of its flow hash, scaled to the number of workers. (The connection
-// table uses bits 0..31.)
-[[nodiscard]] constexpr std::uint32_t owner_of(std::uint64_t hash, std::uint32_t workers) noexcept {
-    return static_cast<std::uint32_t>(((hash >> 32) * workers) >> 32);
-}
 
 namespace steering {
 
@@ -55,7 +50,7 @@ namespace steering {
     if (!steering::read_key(packet, tables.ports[index(packet.port)].vlan, words)) [[unlikely]]
         return steer_parsed(tables, packet, workers, secret);
     if (tables.nat != nullptr) return steer_translated(tables, words, workers, secret);
-    return owner_of(flow_hash(words, secret), workers);
+    return owner_of(words, workers, secret);
 }
 
 // Owners of a burst, sixteen packets at a time where the CPU can (lanes.hh). A broken packet may
@@ -65,7 +60,8 @@ public:
     BurstSteering(std::uint32_t workers, const HashSecret& secret) noexcept;
 
     // Sets some of `owners`; the answer says which. one() must look at the others. `frames`: that
-    // came in by `port`, at most max_burst; `shortest`: bytes that each of them has at once.
+    // came in by `port`, at most max_burst, the first of which were asked for (frame_lines.hh);
+    // `shortest`: bytes that each of them has at once.
     // Where there are nat services, one() looks at all of them.
     [[nodiscard]] BurstMask quick(const Tables& tables, std::span<const std::uint8_t* const> frames,
                                   std::uint32_t shortest, PortId port,

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include <rte_ethdev.h>
-#include <rte_prefetch.h>
 
 #include "lib/dataplane/steer.hh"
 #include "lib/dpdk/mbuf_adapter.hh"
@@ -95,12 +94,13 @@ void RxStep::steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortI
     for (std::size_t i = 0; i < mbufs.size(); ++i) {
         frames[i] = rte_pktmbuf_mtod(mbufs[i], const std::uint8_t*);
         shortest = std::min<std::uint32_t>(shortest, mbufs[i]->data_len);
-        rte_prefetch0(frames[i]);
     }
+    ask_for_first(mbufs);
     const BurstMask known =
         steering_.quick(tables, {frames.data(), mbufs.size()}, shortest, port, owners);
     for (BurstMask rest = first_bits(mbufs.size()) & ~known; rest != 0; rest &= rest - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        if (i + asked_ahead < mbufs.size()) ask_to_write(frames[i + asked_ahead]);
         owners[i] = steering_.one(tables, to_packet(*mbufs[i]));
     }
     deal(mbufs, owners);

@@ -2,6 +2,8 @@
 #include "perf/bench/balancer.hh"
 
 #include <algorithm>
+#include <bit>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -10,7 +12,9 @@
 #include "lib/control/compile.hh"
 #include "lib/control/forward_mode.hh"
 #include "lib/dataplane/forward.hh"
+#include "lib/dataplane/lanes.hh"
 #include "lib/dataplane/plain.hh"
+#include "lib/dataplane/steer.hh"
 
 namespace weir::bench {
 
@@ -252,6 +256,25 @@ void Balancer::count_only(std::span<const Sorted> sorted) noexcept {
             traffic->bytes.add(one.packet.parsed.ip_length);
         }
     }
+}
+
+std::uint64_t Balancer::owners_only(std::span<const Packet> packets) const noexcept {
+    constexpr std::uint32_t workers = 2;
+    std::array<const std::uint8_t*, max_burst> frames;
+    std::array<std::uint32_t, max_burst> owners;
+    for (std::size_t i = 0; i < packets.size(); ++i)
+        frames[i] = packets[i].data;
+    BurstMask known = 0;
+    if (lanes::available())
+        known = lanes::steer({frames.data(), packets.size()}, true, workers, secret_, owners);
+    for (BurstMask rest = first_bits(packets.size()) & ~known; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        FlowWords words;
+        owners[i] = steering::read_key(packets[i], 0, words)
+                        ? owner_of(words, workers, secret_)
+                        : steer_parsed(setting_.tables(), packets[i], workers, secret_);
+    }
+    return std::accumulate(owners.begin(), owners.begin() + packets.size(), std::uint64_t{0});
 }
 
 void Balancer::sort(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept {

@@ -88,6 +88,8 @@ public:
     [[nodiscard]] std::uint64_t lookup_only(std::span<const Sorted> sorted, Tick now) noexcept;
     void forward_only(std::span<const Sorted> sorted, std::span<Packet> packets) const noexcept;
     void count_only(std::span<const Sorted> sorted) noexcept;
+    // Of two workers, as where there are no nat services.
+    [[nodiscard]] std::uint64_t owners_only(std::span<const Packet> packets) const noexcept;
     void sort(std::span<const Packet> packets, std::span<Sorted> sorted) const noexcept;
     std::uint32_t sweep(std::uint32_t entries, Tick now) noexcept;
 

@@ -176,6 +176,9 @@ void Bed::time_stages(Report& report) {
     time_stage(report, "counters", [&](std::size_t first, std::size_t count) {
         balancer_.count_only(sorted(first, count));
     });
+    time_stage(report, "owner, of two workers", [&](std::size_t first, std::size_t count) {
+        sink_ = balancer_.owners_only(burst(first, count));
+    });
     time_stage(report, "not plain: parse", [&](std::size_t first, std::size_t count) {
         sink_ = balancer_.parse_only(burst(first, count));
     });
