@@ -160,12 +160,12 @@ void WorkerStep::housekeep(Tick now) noexcept {
         pipeline_.sweep_fragments(fragments_per_tick, now);
     }
     if (sweep_due_ != 0) {
-        const std::uint32_t visits = std::min(sweep_due_, sweep_per_loop);
+        const std::uint32_t visits = portion(sweep_due_);
         pipeline_.sweep(visits, now);
         sweep_due_ -= visits;
     }
     if (nat_due_ != 0) {
-        const std::uint32_t visits = std::min(nat_due_, sweep_per_loop);
+        const std::uint32_t visits = portion(nat_due_);
         nat_->sweep(visits, now);
         nat_due_ -= visits;
     }

@@ -4,6 +4,7 @@
 // the pipeline here and nowhere else.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -51,9 +52,9 @@ public:
     // there is room for. Answers how many it disposed of.
     unsigned run(const Tables& tables, std::span<rte_mbuf*> kept, Tick now) noexcept;
 
-    // Once a loop, bounded: lets go of fragments that waited too long; looks at sweep_per_loop
-    // lines, so that the whole connection table is visited every 4 s (and no slower than the loop
-    // allows); answers the flow mailbox.
+    // Once a loop, bounded: lets go of fragments that waited too long; looks at some lines, so that
+    // the whole connection table is visited every 4 s (and no slower than the loop allows); answers
+    // the flow mailbox.
     void housekeep(Tick now) noexcept;
 
     // For the control thread, which asks through it (see inspect.hh).
@@ -63,7 +64,11 @@ public:
         return pipeline_.unknown_stations();
     }
 
-    static constexpr std::uint32_t sweep_per_loop = 32;
+    // Lines, of so many that are due, that one loop looks at: few at once, as a packet that comes
+    // meanwhile waits for them, and more when the loops are too slow for that.
+    [[nodiscard]] static constexpr std::uint32_t portion(std::uint32_t due) noexcept {
+        return std::min(due, std::clamp<std::uint32_t>(due / 64, 4, 32));
+    }
     // Of the fragment table: all of it in 64 ms.
     static constexpr std::uint32_t fragments_per_tick = FragmentTable::datagrams / 64;
 

@@ -408,7 +408,16 @@ TEST_CASE("loops: housekeeping forgets expired flows within seconds, bounded a t
     CHECK(rig.lcore(0).flows->size() == 0);
     CHECK(counters.flow_entries.read() == 0);
     CHECK(service.active_flows.read() == 0);
-    CHECK(most <= WorkerStep::sweep_per_loop);
+    CHECK(most <= WorkerStep::portion(1'000'000));
+}
+
+TEST_CASE("loops: housekeeping comes in small portions, and in larger ones when it is late",
+          "[dpdk][loops]") {
+    for (const std::uint32_t due : {0u, 1u, 4u})
+        CHECK(WorkerStep::portion(due) == due);
+    CHECK(WorkerStep::portion(256) == 4);
+    CHECK(WorkerStep::portion(1280) == 20);
+    CHECK(WorkerStep::portion(1'000'000) == 32);
 }
 
 TEST_CASE("loops: the flow mailbox is answered by the worker", "[dpdk][loops]") {
