@@ -86,7 +86,8 @@ double Traffic::room() const noexcept {
 }
 
 // How many packets the rate, and the last pass, allow now. A backlog of more than four bursts is
-// given up: it counts as offered, not as sent.
+// given up: it counts as offered, not as sent. With latency of more than one: what would come in a
+// heap after our CPU was taken waits for itself, and says nothing of the other end.
 unsigned Traffic::due(std::uint64_t now) noexcept {
     double most = options_.burst;
     if (finished()) return 0;
@@ -96,7 +97,7 @@ unsigned Traffic::due(std::uint64_t now) noexcept {
     if (options_.rate <= 0) return static_cast<unsigned>(most);
     tokens_ += options_.rate * static_cast<double>(now - last_due_) / hertz_;
     last_due_ = now;
-    const double backlog = 4.0 * options_.burst;
+    const double backlog = (options_.latency ? 1.0 : 4.0) * options_.burst;
     if (tokens_ > backlog) {
         const auto late = static_cast<std::uint64_t>(tokens_ - backlog);
         counts_.offered += late;

@@ -13,9 +13,11 @@ from lib.memif import Pair
 from lib.system import BUILD, die, prefer
 from lib.windows import Effort, calm_pairs, effort, near_pair, window_of
 
-FLOWS, IDLE_RATE = 100_000, 10_000
+# With 1k flows the lines of the connection table are in the cache; with 100k each packet waits for one
+# of memory.
+FEW, MANY, IDLE_RATE = (1000, "1k"), (100_000, "100k"), 10_000
 # Packets that the generator hands over at once, at most. A wire brings them one by one, so there are
-# small ones; large ones are those of the link group, and come when the generator catches up.
+# small ones; large ones are those of the link group, and come when its CPU was taken.
 BURSTS = (8, memif.GENERATOR_BURST)
 LEAST_REACHED = 0.97  # of the rate
 LEAST_SHARE = 0.995  # of the poller's CPU: what waits for longer than that is the p99
@@ -60,18 +62,22 @@ class Latency(Group):
 
     def run(self, context):
         wanted = context.options.windows or (3 if context.options.quick else 10)
-        pair = Pair(context, FLOWS, options=["--latency"])
-        try:
-            pair.macfwd.right(seconds=0.2, warmup=0.3)  # all flows were sent once before it counts
-            greatest = statistics.median(window_of(pair.weir.right(seconds=0.5, warmup=0.3))["mpps"] for _ in range(3))
-            distance = Distance(context.cpus, 5 if context.options.quick else 60)
-            cases = [("idle", IDLE_RATE, 1),
-                     *((f"50 % load, bursts of {burst}", int(greatest * 0.5e6), burst) for burst in BURSTS)]
-            cells = {name: compare(pair, rate, burst, wanted,
-                                   Effort(1, 0) if context.options.quick else effort(context.options), distance)
-                     for name, rate, burst in cases}
-        finally:
-            pair.end()
+        distance = Distance(context.cpus, 5 if context.options.quick else 60)
+        cells = {}
+        for (flows, about), bursts in ((FEW, BURSTS[:1]), (MANY, BURSTS)):
+            pair = Pair(context, flows, options=["--latency"])
+            try:
+                pair.macfwd.right(seconds=0.2, warmup=0.3)  # all flows were sent once before it counts
+                greatest = statistics.median(
+                    window_of(pair.weir.right(seconds=0.5, warmup=0.3))["mpps"] for _ in range(3))
+                cases = [(f"idle, {about} flows", IDLE_RATE, 1),
+                         *((f"half load, bursts of {burst}, {about} flows", int(greatest * 0.5e6), burst)
+                           for burst in bursts)]
+                for name, rate, burst in cases:
+                    row = Effort(1, 0) if context.options.quick else effort(context.options)
+                    cells[name] = compare(pair, rate, burst, wanted, row, distance)
+            finally:
+                pair.end()
         figures = []
         for name, cell in cells.items():
             print(f"{name}, {cell['rate'] / 1e6:.2f} Mpps: " + "; ".join(
@@ -85,7 +91,7 @@ class Latency(Group):
         return Outcome({"cells": cells, "swap": bump}, figures, all(entry["reliable"] for entry in figures))
 
     def swap(self, context):
-        command = [BUILD / "perf/loop", "--mode", "swap", "--forward", "ipip", "--json", "--flows", FLOWS,
+        command = [BUILD / "perf/loop", "--mode", "swap", "--forward", "ipip", "--json", "--flows", MANY[0],
                    "--cpus", f"{context.cpus[1]},{context.cpus[0]}", "--windows", 10]
         done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, preexec_fn=prefer)
