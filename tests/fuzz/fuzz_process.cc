@@ -18,6 +18,7 @@
 
 #include "tests/fuzz/process_balancer.hh"
 #include "tests/fuzz/require.hh"
+#include "tests/packet/same_verdict.hh"
 
 namespace weir::fuzz {
 
@@ -25,20 +26,8 @@ namespace {
 
 constexpr std::size_t most_frames = 200;
 
-bool same(const Verdict& a, const Verdict& b) {
-    if (a.action != b.action) return false;
-    switch (a.action) {
-        case Action::send:
-        case Action::send_in_pieces:
-            return a.port == b.port;
-        case Action::punt:
-            return a.port == b.port && a.punt_class == b.punt_class;
-        default:
-            return a.reason == b.reason;
-    }
-}
 bool same(const Flight& a, const Flight& b) {
-    return a.number == b.number && same(a.verdict, b.verdict) && a.front() == b.front() &&
+    return a.number == b.number && test::same(a.verdict, b.verdict) && a.front() == b.front() &&
            a.packet.length == b.packet.length &&
            std::memcmp(a.bytes.get(), b.bytes.get(), a.before.size()) == 0;
 }

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "tests/packet/same_verdict.hh"
 #include "tests/unit/dataplane/fixture.hh"
 
 namespace weir::test {
@@ -33,25 +34,6 @@ struct Burst {
         worker.pipeline.process(tables, packets, verdicts, now);
     }
 };
-
-inline bool same(const Verdict& a, const Verdict& b) {
-    if (a.action != b.action) return false;
-    switch (a.action) {
-        case Action::send:
-        case Action::send_in_pieces:
-            return a.port == b.port;
-        case Action::punt:
-            return a.port == b.port && a.punt_class == b.punt_class;
-        case Action::drop:
-            return a.reason == b.reason;
-        case Action::answer:
-            return a.reason == b.reason && a.port == b.port;
-        case Action::hold:
-        case Action::hand_over:
-            return a.slot() == b.slot();
-    }
-    return false;
-}
 
 // As it left. The frame's end may lie behind what is contiguous.
 inline bool same_bytes(const Burst& a, const Burst& b, std::size_t i) {
