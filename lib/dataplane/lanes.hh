@@ -31,7 +31,7 @@ struct Received {
 
 // Fills in the plain packets for a service of one port that came in by the port of the first
 // packet, untagged: all of FlowBurst but place and backend. Asks for the lines of frames
-// (frame_lines.hh), and for those of the first group's flows (fetch()).
+// (frame_lines.hh), and for those of the first two groups' flows (fetch()).
 // The answer says which these are; a few at the end of a burst may be left out. Precondition:
 // available(), 1 .. max_burst packets. Cost: some 10 cycles a packet.
 [[nodiscard]] Received receive(const Tables& tables, std::span<const Packet> packets,
@@ -40,8 +40,8 @@ struct Received {
 // How many packets are one group: those from a multiple of it on.
 inline constexpr std::size_t group_size = 16;
 
-// Starts to load the lines of these packets' flows, one group of them: to be called before the
-// group in front of it is served, so that they arrive meanwhile. More at once would not: a CPU has
+// Starts to load the lines of these packets' flows, one group of them: to be called a group's time
+// before they are settled, so that they arrive meanwhile. More at once would not: a CPU has
 // so many lines on their way (L1: 24 on Zen 4), and forgets prefetches beyond, or waits with loads.
 void fetch(const FlowTable& flows, const FlowBurst& burst, const Received& group) noexcept;
 

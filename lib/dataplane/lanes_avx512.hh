@@ -35,6 +35,15 @@ inline constexpr std::size_t fewest = 8;
 WEIR_AVX512_INLINE __m512i all(std::uint32_t value) noexcept {
     return _mm512_set1_epi32(static_cast<int>(value));
 }
+template <std::uint32_t value>
+inline constexpr std::uint32_t in_memory = value;
+// The same of a constant, which gcc 12 would bring there through a general register.
+template <std::uint32_t value>
+WEIR_AVX512_INLINE __m512i all() noexcept {
+    __m512i lanes;
+    asm("vpbroadcastd %1, %0" : "=v"(lanes) : "m"(in_memory<value>));
+    return lanes;
+}
 WEIR_AVX512_INLINE __m512i all64(std::uint64_t value) noexcept {
     return _mm512_set1_epi64(static_cast<long long>(value));
 }
@@ -64,7 +73,7 @@ WEIR_AVX512_INLINE __m512i joined(__m512i lower, __m512i upper) noexcept {
                                    _mm512_slli_epi32(upper, 16));
 }
 WEIR_AVX512_INLINE __m512i low16(__m512i words) noexcept {
-    return both(words, all(0xffff));
+    return both(words, all<0xffff>());
 }
 WEIR_AVX512_INLINE __m512i halves(__m512i words) noexcept {  // their sum
     return _mm512_add_epi32(low16(words), _mm512_srli_epi32(words, 16));
@@ -88,25 +97,27 @@ inline const __m128i* row_at(const void* at) noexcept {
     return static_cast<const __m128i*>(at);
 }
 
-// Sixteen rows of 16 bytes at row(i): part[j] has those of j, j + 4, j + 8 and j + 12.
-template <typename Row>
-WEIR_AVX512_INLINE void load_rows(const Row& row, __m512i (&part)[4]) noexcept {
+// Of sixteen rows row(i) of 16 bytes, and of those that follow them, `count` of each: part[r][j]
+// has number r of rows j, j + 4, j + 8 and j + 12.
+template <std::size_t count, typename Row>
+WEIR_AVX512_INLINE void load_rows(const Row& row, __m512i (&part)[count][4]) noexcept {
 #pragma GCC unroll 4
     for (std::size_t j = 0; j < 4; ++j) {
-        part[j] = _mm512_castsi128_si512(_mm_loadu_si128(row(j)));
-        part[j] = _mm512_inserti32x4(part[j], _mm_loadu_si128(row(j + 4)), 1);
-        part[j] = _mm512_inserti32x4(part[j], _mm_loadu_si128(row(j + 8)), 2);
-        part[j] = _mm512_inserti32x4(part[j], _mm_loadu_si128(row(j + 12)), 3);
+        const __m128i* const from[4] = {row(j), row(j + 4), row(j + 8), row(j + 12)};
+#pragma GCC unroll 3
+        for (std::size_t r = 0; r < count; ++r) {
+            part[r][j] = _mm512_castsi128_si512(_mm_loadu_si128(from[0] + r));
+            part[r][j] = _mm512_inserti32x4(part[r][j], _mm_loadu_si128(from[1] + r), 1);
+            part[r][j] = _mm512_inserti32x4(part[r][j], _mm_loadu_si128(from[2] + r), 2);
+            part[r][j] = _mm512_inserti32x4(part[r][j], _mm_loadu_si128(from[3] + r), 3);
+        }
         // Or gcc loads all rows first, and has no registers to hold them.
         asm volatile("" ::: "memory");
     }
 }
 
-// The same, turned: lane i of word[w] is word w of row i. Words as the machine reads them.
-template <typename Row>
-WEIR_AVX512_INLINE void turn(const Row& row, __m512i (&word)[4]) noexcept {
-    __m512i part[4];
-    load_rows(row, part);
+// Such parts turned: lane i of word[w] is word w of row i. Words as the machine reads them.
+WEIR_AVX512_INLINE void turn_parts(const __m512i (&part)[4], __m512i (&word)[4]) noexcept {
     const __m512i low01 = _mm512_unpacklo_epi32(part[0], part[1]);
     const __m512i low23 = _mm512_unpacklo_epi32(part[2], part[3]);
     const __m512i high01 = _mm512_unpackhi_epi32(part[0], part[1]);
@@ -115,6 +126,15 @@ WEIR_AVX512_INLINE void turn(const Row& row, __m512i (&word)[4]) noexcept {
     word[1] = _mm512_unpackhi_epi64(low01, low23);
     word[2] = _mm512_unpacklo_epi64(high01, high23);
     word[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
+// The words of sixteen rows, and of those that follow them.
+template <typename Row, typename... Words>
+WEIR_AVX512_INLINE void turn(const Row& row, Words&... words) noexcept {
+    __m512i part[sizeof...(words)][4];
+    load_rows(row, part);
+    std::size_t r = 0;
+    (turn_parts(part[r++], words), ...);
 }
 
 }  // namespace weir::lanes

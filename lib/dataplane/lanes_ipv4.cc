@@ -22,7 +22,7 @@ WEIR_AVX512_INLINE __mmask16 sums_up(const Rows& rows) noexcept {
     __m512i sum = _mm512_add_epi32(_mm512_srli_epi32(rows.start[3], 16), low16(rows.rest[0]));
     for (const __m512i& word : rows.ip)
         sum = _mm512_add_epi32(sum, halves(word));
-    return _mm512_cmpeq_epu32_mask(halves(halves(sum)), all(0xffff));
+    return _mm512_cmpeq_epu32_mask(halves(halves(sum)), all<0xffff>());
 }
 
 // As the machine reads their bytes.
@@ -38,14 +38,14 @@ WEIR_AVX512_INLINE __mmask16 read_ip(const Rows& rows, const Outside& outside, F
     fields.traffic_class = _mm512_srli_epi32(rows.start[3], 24);
     fields.protocol = _mm512_srli_epi32(rows.ip[1], 24);
 
-    const __m512i first = both(addresses.source, all(0xff));
-    __mmask16 good = _mm512_testn_epi32_mask(rows.ip[1], all(0xff3f));  // not a fragment
-    good = _mm512_mask_cmpgt_epu32_mask(good, both(rows.ip[1], all(0xff'0000)), all(0x1'ffff));
+    const __m512i first = both(addresses.source, all<0xff>());
+    __mmask16 good = _mm512_testn_epi32_mask(rows.ip[1], all<0xff3f>());  // not a fragment
+    good = _mm512_mask_cmpgt_epu32_mask(good, both(rows.ip[1], all<0xff'0000>()), all<0x1'ffff>());
     good = _mm512_mask_cmpneq_epu32_mask(good, addresses.source, addresses.destination);
-    good = _mm512_mask_cmplt_epu32_mask(good, _mm512_sub_epi32(first, all(1)), all(223));
-    good = _mm512_mask_cmpneq_epu32_mask(good, first, all(127));
+    good = _mm512_mask_cmplt_epu32_mask(good, _mm512_sub_epi32(first, all<1>()), all<223>());
+    good = _mm512_mask_cmpneq_epu32_mask(good, first, all<127>());
     good = _mm512_mask_cmple_epu32_mask(good, fields.ip_length,
-                                        _mm512_sub_epi32(outside.length, all(ip_at)));
+                                        _mm512_sub_epi32(outside.length, all<ip_at>()));
     return good & ~outside.refuted & (outside.vouched | sums_up(rows));
 }
 
@@ -95,9 +95,8 @@ WEIR_AVX512_INLINE void put(const Fields& fields, const Addresses& addresses,
 WEIR_AVX512 __mmask16 receive_ipv4(const Group& group, const Outside& outside) noexcept {
     const Packet* const packets = with_headers(group, outside, needed);
     Rows rows;
-    turn([packets](std::size_t i) { return row_at(packets[i].data); }, rows.start);
-    turn([packets](std::size_t i) { return row_at(packets[i].data + 16); }, rows.ip);
-    turn([packets](std::size_t i) { return row_at(packets[i].data + 32); }, rows.rest);
+    turn([packets](std::size_t i) { return row_at(packets[i].data); }, rows.start, rows.ip,
+         rows.rest);
 
     Fields fields;
     Addresses addresses;
@@ -107,7 +106,7 @@ WEIR_AVX512 __mmask16 receive_ipv4(const Group& group, const Outside& outside) n
         is_link(rows.start, group.tables.ports[index(group.port)], 0x45'0008, 0xff'ffff);
     good &= read_ip(rows, outside, fields, addresses);
     fields.ports = swap32(joined(rows.rest[0], rows.rest[1]));
-    const __m512i payload = _mm512_sub_epi32(fields.ip_length, all(sizeof(Ipv4Header)));
+    const __m512i payload = _mm512_sub_epi32(fields.ip_length, all<sizeof(Ipv4Header)>());
     good &= read_transport<Family::v4>(joined(rows.rest[1], rows.rest[2]), rows.rest[3], payload,
                                        fields);
 

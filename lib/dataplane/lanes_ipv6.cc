@@ -34,24 +34,25 @@ WEIR_AVX512_INLINE __mmask16 read_ip(const Rows& rows, const Outside& outside, F
         addresses.destination[i] = joined(words[i + 4], words[i + 5]);
     }
     fields.ip_length =
-        _mm512_add_epi32(_mm512_srli_epi32(swap16(rows.ip[0]), 16), all(sizeof(Ipv6Header)));
+        _mm512_add_epi32(_mm512_srli_epi32(swap16(rows.ip[0]), 16), all<sizeof(Ipv6Header)>());
     // Half of it in each of the header's first two bytes.
-    fields.traffic_class = either(both(_mm512_srli_epi32(rows.start[3], 12), all(0xf0)),
+    fields.traffic_class = either(both(_mm512_srli_epi32(rows.start[3], 12), all<0xf0>()),
                                   _mm512_srli_epi32(rows.start[3], 28));
-    fields.protocol = both(rows.ip[1], all(0xff));
+    fields.protocol = both(rows.ip[1], all<0xff>());
 
     __m512i differ = _mm512_xor_si512(addresses.source[0], addresses.destination[0]);
 #pragma GCC unroll 3
     for (std::size_t i = 1; i < 4; ++i)
         differ = either(differ, _mm512_xor_si512(addresses.source[i], addresses.destination[i]));
     // Sources that begin with ff are multicast; of those that begin with 0 some are martian.
-    const __m512i first = both(addresses.source[0], all(0xff));
+    const __m512i first = both(addresses.source[0], all<0xff>());
     __mmask16 good = _mm512_test_epi32_mask(differ, differ);
-    good = _mm512_mask_cmplt_epu32_mask(good, _mm512_sub_epi32(first, all(1)), all(0xfe));
-    good = _mm512_mask_cmpgt_epu32_mask(good, both(rows.ip[1], all(0xff00)), all(0x1ff));  // hops
+    good = _mm512_mask_cmplt_epu32_mask(good, _mm512_sub_epi32(first, all<1>()), all<0xfe>());
+    good =
+        _mm512_mask_cmpgt_epu32_mask(good, both(rows.ip[1], all<0xff00>()), all<0x1ff>());  // hops
     good = _mm512_mask_cmple_epu32_mask(good, fields.ip_length,
-                                        _mm512_sub_epi32(outside.length, all(ip_at)));
-    return _mm512_mask_cmple_epu32_mask(good, fields.ip_length, all(0xffff));
+                                        _mm512_sub_epi32(outside.length, all<ip_at>()));
+    return _mm512_mask_cmple_epu32_mask(good, fields.ip_length, all<0xffff>());
 }
 
 // Eight 64-bit words, of two words of 32 bits in each of eight lanes.
@@ -120,10 +121,8 @@ WEIR_AVX512_INLINE void put(const Fields& fields, const Addresses& addresses,
 WEIR_AVX512 __mmask16 receive_ipv6(const Group& group, const Outside& outside) noexcept {
     const Packet* const packets = with_headers(group, outside, needed);
     Rows rows;
-    turn([packets](std::size_t i) { return row_at(packets[i].data); }, rows.start);
-    turn([packets](std::size_t i) { return row_at(packets[i].data + 16); }, rows.ip);
-    turn([packets](std::size_t i) { return row_at(packets[i].data + 32); }, rows.middle);
-    turn([packets](std::size_t i) { return row_at(packets[i].data + 48); }, rows.end);
+    turn([packets](std::size_t i) { return row_at(packets[i].data); }, rows.start, rows.ip);
+    turn([packets](std::size_t i) { return row_at(packets[i].data + 32); }, rows.middle, rows.end);
     turn([packets](std::size_t i) { return row_at(packets[i].data + transport_at); },
          rows.transport);
 
@@ -135,7 +134,7 @@ WEIR_AVX512 __mmask16 receive_ipv6(const Group& group, const Outside& outside) n
         is_link(rows.start, group.tables.ports[index(group.port)], 0x60'dd86, 0xf0'ffff);
     good &= read_ip(rows, outside, fields, addresses);
     fields.ports = swap32(joined(rows.end[1], rows.end[2]));
-    const __m512i payload = _mm512_sub_epi32(fields.ip_length, all(sizeof(Ipv6Header)));
+    const __m512i payload = _mm512_sub_epi32(fields.ip_length, all<sizeof(Ipv6Header)>());
     // TCP's header length and flags are bytes 66 and 67: the low half of the third word from 58 on.
     good &= read_transport<Family::v6>(rows.transport[0], _mm512_slli_epi32(rows.transport[2], 16),
                                        payload, fields);

@@ -45,12 +45,12 @@ WEIR_AVX512_INLINE Outside outside_of(const Group& group) noexcept {
     Outside result;
     result.contiguous = word[0];
     result.length = word[1];
-    result.usable = _mm512_cmpeq_epu32_mask(both(_mm512_srli_epi32(word[2], 16), all(0xff)),
+    result.usable = _mm512_cmpeq_epu32_mask(both(_mm512_srli_epi32(word[2], 16), all<0xff>()),
                                             all(index(group.port)));
     result.refuted =
-        _mm512_cmpeq_epu32_mask(checksum, all(static_cast<std::uint32_t>(NicChecksum::bad)));
+        _mm512_cmpeq_epu32_mask(checksum, all<static_cast<std::uint32_t>(NicChecksum::bad)>());
     result.vouched =
-        _mm512_cmpeq_epu32_mask(checksum, all(static_cast<std::uint32_t>(NicChecksum::good)));
+        _mm512_cmpeq_epu32_mask(checksum, all<static_cast<std::uint32_t>(NicChecksum::good)>());
     return result;
 }
 
@@ -82,8 +82,8 @@ WEIR_AVX512_INLINE __mmask16 is_link(const __m512i (&start)[4], const PortTable&
 
     __mmask16 good = _mm512_testn_epi32_mask(_mm512_xor_si512(start[3], all(type)), all(care));
     good = _mm512_mask_cmpeq_epu32_mask(good, start[0], all(own));
-    good =
-        _mm512_mask_testn_epi32_mask(good, _mm512_xor_si512(start[1], all(own_rest)), all(0xffff));
+    good = _mm512_mask_testn_epi32_mask(good, _mm512_xor_si512(start[1], all(own_rest)),
+                                        all<0xffff>());
     const __m512i from = either(_mm512_xor_si512(_mm512_srli_epi32(start[1], 16), all(from_low)),
                                 _mm512_xor_si512(start[2], all(from_high)));
     return _mm512_mask_test_epi32_mask(good, from, from);
@@ -100,24 +100,25 @@ struct Fields {
 template <Family family>
 WEIR_AVX512_INLINE __mmask16 read_transport(__m512i udp, __m512i tcp, __m512i payload,
                                             Fields& fields) noexcept {
-    const __mmask16 is_tcp = _mm512_cmpeq_epu32_mask(fields.protocol, all(proto_tcp));
-    const __m512i header = both(_mm512_srli_epi32(tcp, 18), all(0x3c));
+    const __mmask16 is_tcp = _mm512_cmpeq_epu32_mask(fields.protocol, all<proto_tcp>());
+    const __m512i header = both(_mm512_srli_epi32(tcp, 18), all<0x3c>());
     fields.tcp_flags = _mm512_maskz_srli_epi32(is_tcp, tcp, 24);
-    const __mmask16 urgent = _mm512_test_epi32_mask(fields.tcp_flags, all(32));
+    const __mmask16 urgent = _mm512_test_epi32_mask(fields.tcp_flags, all<32>());
     const __m512i contradictions =
-        _mm512_mask_blend_epi32(urgent, all(static_cast<std::uint32_t>(tcp_contradictions)),
-                                all(static_cast<std::uint32_t>(tcp_contradictions >> 32)));
-    const __m512i contradicts = _mm512_srlv_epi32(contradictions, both(fields.tcp_flags, all(31)));
-    __mmask16 tcp_good = _mm512_mask_cmpge_epu32_mask(is_tcp, header, all(sizeof(TcpHeader)));
+        _mm512_mask_blend_epi32(urgent, all<static_cast<std::uint32_t>(tcp_contradictions)>(),
+                                all<static_cast<std::uint32_t>(tcp_contradictions >> 32)>());
+    const __m512i contradicts =
+        _mm512_srlv_epi32(contradictions, both(fields.tcp_flags, all<31>()));
+    __mmask16 tcp_good = _mm512_mask_cmpge_epu32_mask(is_tcp, header, all<sizeof(TcpHeader)>());
     tcp_good = _mm512_mask_cmple_epi32_mask(tcp_good, header, payload);
-    tcp_good = _mm512_mask_testn_epi32_mask(tcp_good, contradicts, all(1));
+    tcp_good = _mm512_mask_testn_epi32_mask(tcp_good, contradicts, all<1>());
 
     const __m512i claimed = low16(swap16(udp));
-    __mmask16 udp_good = _mm512_cmpeq_epu32_mask(fields.protocol, all(proto_udp));
-    udp_good = _mm512_mask_cmpge_epu32_mask(udp_good, claimed, all(sizeof(UdpHeader)));
+    __mmask16 udp_good = _mm512_cmpeq_epu32_mask(fields.protocol, all<proto_udp>());
+    udp_good = _mm512_mask_cmpge_epu32_mask(udp_good, claimed, all<sizeof(UdpHeader)>());
     udp_good = _mm512_mask_cmple_epi32_mask(udp_good, claimed, payload);
     if (family == Family::v6)  // the checksum is not optional
-        udp_good = _mm512_mask_test_epi32_mask(udp_good, udp, all(0xffff'0000));
+        udp_good = _mm512_mask_test_epi32_mask(udp_good, udp, all<0xffff'0000>());
     return tcp_good | udp_good;
 }
 
@@ -157,7 +158,7 @@ WEIR_AVX512_INLINE void put_fields(const Fields& fields, const __m512i (&hits)[2
     put64<mixed>(burst.services + first, hits[0], mine);
     put64<mixed>(burst.services + first + 8, hits[1], mine >> 8);
     put_words<mixed>(burst.ports + first, fields.ports, mine);
-    put_halves<mixed>(burst.l3_offsets + first, all(ip_at), mine);
+    put_halves<mixed>(burst.l3_offsets + first, all<ip_at>(), mine);
     put_halves<mixed>(burst.ip_lengths + first, fields.ip_length, mine);
     put_bytes<mixed>(burst.protocols + first, fields.protocol, mine);
     put_bytes<mixed>(burst.traffic_classes + first, fields.traffic_class, mine);

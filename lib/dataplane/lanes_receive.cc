@@ -43,6 +43,8 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
         ask_for_frames(packets, group_size, packets.size());
         return received;
     }
+    // When two more were read, or both that there are.
+    const std::size_t second_fetched = end > 2 * group_size ? 2 * group_size : group_size;
     bool six_first = false;
     for (std::size_t first = 0; first < end; first += group_size) {
         ask_for_frames(packets, first + group_size, group_size);
@@ -68,6 +70,8 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
             ask_for_room(packets, 0, group_size);
             fetch(flows, burst, received);
         }
+        if (first == second_fetched)
+            fetch(flows, burst, received.within(first_bits(group_size) << group_size));
     }
     return received;
 }

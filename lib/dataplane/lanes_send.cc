@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Third stage: what forward() does for settled flows of dsr-l2 and ipip, and their counters.
 //
-// The headers are written one packet after the other, in a loop without calls that keeps what it
-// needs in registers. Sixteen at once would wait for each other: where they go must be known of all
-// before the first is written.
+// The headers are written one packet after the other, in a loop without calls. Sixteen at once
+// would wait for each other: where they go must be known of all before the first is written. Three
+// loops, so that each keeps what it needs in registers.
+#include <array>
 #include <bit>
 
 #include "lib/dataplane/forward.hh"
@@ -63,14 +64,24 @@ WEIR_AVX512 void count_services(const FlowBurst& burst, BurstMask sent,
     }
 }
 
-// The backend that a settled flow names, where it takes packets of the flow that forward() sends by
-// itself; or nullptr.
-[[gnu::always_inline]] inline const BackendEntry* plain_backend(const Tables& tables,
-                                                                const FlowBurst& burst,
-                                                                std::size_t i) noexcept {
-    const BackendEntry* const backend =
-        tables.backend(BackendId{burst.backends[i]}, ServiceId{burst.services[i].id});
-    return backend != nullptr && backend->keeps_flows && backend->is_plain() ? backend : nullptr;
+// By lane.
+using Backends = std::array<const BackendEntry*, group_size>;
+
+// Sets the backends that settled flows name. The answer: those that do not take packets of the flow
+// which forward() sends by itself.
+[[gnu::always_inline]] inline BurstMask find_backends(const Tables& tables, const FlowBurst& burst,
+                                                      BurstMask settled,
+                                                      Backends& backends) noexcept {
+    BurstMask left = 0;
+    for (BurstMask rest = settled; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        const BackendEntry* const backend =
+            tables.backend(BackendId{burst.backends[i]}, ServiceId{burst.services[i].id});
+        backends[i % group_size] = backend;
+        if (backend == nullptr || !backend->keeps_flows || !backend->is_plain()) [[unlikely]]
+            left |= bit(i);
+    }
+    return left;
 }
 
 [[gnu::always_inline]] inline bool write_headers(const FlowBurst& burst, std::size_t i,
@@ -90,34 +101,47 @@ WEIR_AVX512 void count_services(const FlowBurst& burst, BurstMask sent,
     return plain::forward_ipip<Ipv6Header>(hop, outer, meta, hash, packet);
 }
 
+// The answer: those that forward() does not send by itself.
+[[gnu::always_inline]] inline BurstMask write_all(const Tables& tables, const FlowBurst& burst,
+                                                  BurstMask settled, const Backends& backends,
+                                                  std::span<Packet> packets,
+                                                  std::span<Verdict> verdicts) noexcept {
+    BurstMask left = 0;
+    for (BurstMask rest = settled; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        const BackendEntry& backend = *backends[i % group_size];
+        const NextHop& hop = tables.next_hops[index(backend.next_hop)];
+        verdicts[i] = Verdict::sent(hop.port);
+        if (!write_headers(burst, i, hop, backend.outer, packets[i])) [[unlikely]]
+            left |= bit(i);
+    }
+    return left;
+}
+
+[[gnu::always_inline]] inline void count_backends(const FlowBurst& burst, BurstMask sent,
+                                                  WorkerTraffic& traffic) noexcept {
+    for (BurstMask rest = sent; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        TrafficCounters& of_backend = traffic.backends[burst.backends[i]];
+        of_backend.packets.add(1);
+        of_backend.bytes.add(burst.ip_lengths[i]);
+    }
+}
+
 }  // namespace
 
 BurstMask send(const Tables& tables, const FlowBurst& burst, BurstMask settled, BurstMask others,
                std::span<Packet> packets, std::span<Verdict> verdicts,
                WorkerTraffic& traffic) noexcept {
     if (others != 0) settled = undisturbed(burst, settled, others);
-    BurstMask left = 0;
-    for (BurstMask rest = settled; rest != 0; rest &= rest - 1) {
-        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
-        const BackendEntry* const backend = plain_backend(tables, burst, i);
-        if (backend == nullptr) [[unlikely]] {
-            left |= bit(i);
-            continue;
-        }
-        const NextHop& hop = tables.next_hops[index(backend->next_hop)];
-        if (!write_headers(burst, i, hop, backend->outer, packets[i])) [[unlikely]] {
-            left |= bit(i);
-            continue;
-        }
-        verdicts[i] = Verdict::sent(hop.port);
-        TrafficCounters& of_backend = traffic.backends[burst.backends[i]];
-        of_backend.packets.add(1);
-        of_backend.bytes.add(burst.ip_lengths[i]);
-    }
-    const BurstMask sent = settled & ~left;
-    if (sent != 0) [[likely]]
-        count_services(burst, sent, traffic);
-    return sent;
+    Backends backends;
+    settled &= ~find_backends(tables, burst, settled, backends);
+    settled &= ~write_all(tables, burst, settled, backends, packets, verdicts);
+    if (settled == 0) [[unlikely]]
+        return 0;
+    count_backends(burst, settled, traffic);
+    count_services(burst, settled, traffic);
+    return settled;
 }
 
 #else

@@ -76,27 +76,28 @@ WEIR_AVX512_INLINE __mmask16 untouched(const Found& found, const std::uint8_t* t
                                        const Deadlines& deadlines) noexcept {
     const __m512i keys = _mm512_load_si512(found.keys);
     const __m512i values = _mm512_load_si512(found.values);
-    const __m512i states = both(_mm512_srli_epi32(keys, FlowLine::expiry_low_bits), all(3));
-    const __m512i expiries =
-        either(_mm512_slli_epi32(both(values, all(FlowLine::low_ones(FlowLine::expiry_high_bits))),
-                                 FlowLine::expiry_low_bits),
-               both(keys, all(FlowLine::low_ones(FlowLine::expiry_low_bits))));
+    const __m512i states = both(_mm512_srli_epi32(keys, FlowLine::expiry_low_bits), all<3>());
+    const __m512i expiries = either(
+        _mm512_slli_epi32(both(values, all<FlowLine::low_ones(FlowLine::expiry_high_bits)>()),
+                          FlowLine::expiry_low_bits),
+        both(keys, all<FlowLine::low_ones(FlowLine::expiry_low_bits)>()));
     const __m512i flags =
         both(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tcp_flags))),
-             all(31));
+             all<31>());
 
-    const __m512i late =
-        both(_mm512_sub_epi32(expiries, by_state(deadlines.earliest(), states)), all(expiry_mask));
-    __mmask16 good = _mm512_cmpneq_epu32_mask(_mm512_load_si512(found.slots), all(line_slots));
+    const __m512i late = both(_mm512_sub_epi32(expiries, by_state(deadlines.earliest(), states)),
+                              all<expiry_mask>());
+    __mmask16 good = _mm512_cmpneq_epu32_mask(_mm512_load_si512(found.slots), all<line_slots>());
     good = _mm512_mask_test_epi32_mask(good, _mm512_srlv_epi32(by_state(staying, states), flags),
-                                       all(1));
+                                       all<1>());
     return _mm512_mask_cmple_epu32_mask(good, late, by_state(deadlines.slack(), states));
 }
 
 // Those not found in a line that tells all (LineTable::look()). The header of one from which an
 // entry is displaced is greater than any limit.
 WEIR_AVX512_INLINE __mmask16 absent(const Found& found, __m512i tells_all_below) noexcept {
-    const __mmask16 none = _mm512_cmpeq_epu32_mask(_mm512_load_si512(found.slots), all(line_slots));
+    const __mmask16 none =
+        _mm512_cmpeq_epu32_mask(_mm512_load_si512(found.slots), all<line_slots>());
     return _mm512_mask_cmplt_epu32_mask(none, _mm512_load_si512(found.headers), tells_all_below);
 }
 

@@ -61,8 +61,8 @@ WEIR_AVX512_INLINE void set_rest(__m512i ports, __m512i protocol, Family family,
 }
 
 WEIR_AVX512_INLINE __mmask16 has_ports(__m512i protocol) noexcept {
-    return _mm512_cmpeq_epu32_mask(protocol, all(proto_tcp)) |
-           _mm512_cmpeq_epu32_mask(protocol, all(proto_udp));
+    return _mm512_cmpeq_epu32_mask(protocol, all<proto_tcp>()) |
+           _mm512_cmpeq_epu32_mask(protocol, all<proto_udp>());
 }
 
 // IPv4 without options, TCP or UDP, and not a fragment: where such a packet has no ports, it is
@@ -79,12 +79,12 @@ WEIR_AVX512_INLINE __mmask16 read_ipv4(const std::uint8_t* const* frames, const 
     flows.addresses[1] =
         _mm512_add_epi64(nh_terms(high_half(words[1]), source),
                          _mm512_add_epi64(nh_terms(high_half(words[2]), destination), none));
-    const __m512i protocol = both(_mm512_srli_epi32(words[0], 8), all(0xff));
+    const __m512i protocol = both(_mm512_srli_epi32(words[0], 8), all<0xff>());
     set_rest(words[3], protocol, Family::v4, flows);
     // EtherType 0x0800, then version 4 and five words, as the machine reads them.
     const __mmask16 good =
-        _mm512_testn_epi32_mask(_mm512_xor_si512(type[0], all(0x45'0008)), all(0xff'ffff));
-    return _mm512_mask_testn_epi32_mask(good, type[2], all(0xff3f)) & has_ports(protocol);
+        _mm512_testn_epi32_mask(_mm512_xor_si512(type[0], all<0x45'0008>()), all<0xff'ffff>());
+    return _mm512_mask_testn_epi32_mask(good, type[2], all<0xff3f>()) & has_ports(protocol);
 }
 
 WEIR_AVX512_INLINE __m512i pair(std::uint64_t first, std::uint64_t second) noexcept {
@@ -95,10 +95,10 @@ WEIR_AVX512_INLINE __m512i pair(std::uint64_t first, std::uint64_t second) noexc
 // The terms of both addresses: rows stay rows, as the words of an address lie side by side.
 WEIR_AVX512_INLINE void add_addresses(const std::uint8_t* const* frames, const OwnerKeys& keys,
                                       Flows& flows) noexcept {
-    Words source, destination, both_words;
-    load_rows([frames](std::size_t i) { return row_at(frames[i] + source_v6_at); }, source);
-    load_rows([frames](std::size_t i) { return row_at(frames[i] + destination_v6_at); },
-              destination);
+    static_assert(destination_v6_at == source_v6_at + 16);
+    Words rows[2], both_words;
+    load_rows([frames](std::size_t i) { return row_at(frames[i] + source_v6_at); }, rows);
+    const Words &source = rows[0], &destination = rows[1];
     const __m512i source_keys = pair(keys.source, keys.source_rest);
     const __m512i destination_keys = pair(keys.destination, keys.destination_rest);
 #pragma GCC unroll 4
@@ -122,7 +122,7 @@ WEIR_AVX512_INLINE __mmask16 read_ipv6(const std::uint8_t* const* frames, const 
     add_addresses(frames, keys, flows);
     Words words;
     turn([frames](std::size_t i) { return row_at(frames[i] + ports_v6_at); }, words);
-    const __m512i protocol = both(type[2], all(0xff));
+    const __m512i protocol = both(type[2], all<0xff>());
     set_rest(words[3], protocol, Family::v6, flows);
     return has_ports(protocol);
 }
@@ -136,7 +136,8 @@ WEIR_AVX512_INLINE __mmask16 steer_group(const std::uint8_t* const* frames, bool
     // EtherType 0x86dd, then version 6.
     __mmask16 six = 0, four = 0;
     if (ipv6)
-        six = _mm512_testn_epi32_mask(_mm512_xor_si512(type[0], all(0x60'dd86)), all(0xf0'ffff));
+        six =
+            _mm512_testn_epi32_mask(_mm512_xor_si512(type[0], all<0x60'dd86>()), all<0xf0'ffff>());
     Flows flows;
     if (six != all_lanes) {
         four = read_ipv4(frames, type, keys, flows);

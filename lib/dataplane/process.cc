@@ -166,28 +166,41 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
 [[gnu::noinline]] void Pipeline::serve_all(const Tables& tables, BurstMask flows,
                                            const lanes::Received& plain, std::span<Packet> packets,
                                            std::span<Verdict> verdicts, Tick now) noexcept {
-    // For a group after the other: while one is served, lines of the next one arrive.
     const Common common{tables, now, Deadlines(tables.timeouts, now)};
     Run run;
+    const auto group_at = [](std::size_t first) { return first_bits(lanes::group_size) << first; };
+    // For a group after the other: while one is served, lines of the next but one arrive.
+    lanes::Settled found = settle(common, plain.within(group_at(0)));
     for (std::size_t first = 0; first < packets.size(); first += lanes::group_size) {
-        const BurstMask group = first_bits(lanes::group_size) << first;
+        const BurstMask group = group_at(first), following = group << lanes::group_size;
         ask_for_room(packets, first + lanes::group_size, lanes::group_size);
-        if (const lanes::Received next = plain.within(group << lanes::group_size))
-            lanes::fetch(flows_, burst_, next);
-        serve_group(common, flows & group, plain.within(group), packets, verdicts, run);
+        if (const lanes::Received later = plain.within(following << lanes::group_size))
+            lanes::fetch(flows_, burst_, later);
+        // The next group is looked up first, so that neither waits for the other, where this one
+        // is settled. Serving it may then only change entries whose backend is gone, and flows
+        // with such a backend look at their entry anew.
+        const bool is_settled = (flows & group) == found.known;
+        lanes::Settled next;
+        if (is_settled) next = settle(common, plain.within(following));
+        serve_group(common, flows & group, found, packets, verdicts, run);
+        if (!is_settled) next = settle(common, plain.within(following));
+        found = next;
     }
     count_service(run);
     if (echoes_ != 0) [[unlikely]]
         time_echoes(common);
 }
 
+[[gnu::always_inline]] inline lanes::Settled Pipeline::settle(
+    const Common& common, const lanes::Received& group) noexcept {
+    return group ? lanes::settle(flows_, burst_, group, common.deadlines) : lanes::Settled{};
+}
+
 [[gnu::always_inline]] inline void Pipeline::serve_group(const Common& common, BurstMask flows,
-                                                         const lanes::Received& plain,
+                                                         const lanes::Settled& found,
                                                          std::span<Packet> packets,
                                                          std::span<Verdict> verdicts,
                                                          Run& run) noexcept {
-    lanes::Settled found;
-    if (plain) found = lanes::settle(flows_, burst_, plain, common.deadlines);
     settled_ = found.known;
     if (settled_ != 0) [[likely]] {
         flows &= ~lanes::send(common.tables, burst_, settled_, flows & ~settled_, packets, verdicts,

@@ -213,9 +213,11 @@ private:
     // The flow's binding, made when there is none; nullptr: no port is free.
     NatBinding* bind(const Common& common, std::size_t i, const BackendEntry& backend,
                      const FlowKey& client) noexcept;
-    // For the packets of `flows`, a group: 2. where their entries lie, then 3. backend and bytes.
-    // `plain`: those of lanes::receive().
-    void serve_group(const Common& common, BurstMask flows, const lanes::Received& plain,
+    // For the packets of `flows`, a group: 2. where their entries lie, for those of
+    // lanes::receive() by settle(), then 3. backend and bytes. settle(): of nothing, when nothing
+    // was received.
+    lanes::Settled settle(const Common& common, const lanes::Received& group) noexcept;
+    void serve_group(const Common& common, BurstMask flows, const lanes::Settled& found,
                      std::span<Packet> packets, std::span<Verdict> verdicts, Run& run) noexcept;
     Verdict serve(const Common& common, std::size_t i, Packet& packet, Run& run) noexcept;
     // The loop over a group, whose `open` flows come last: serves each, or takes the way of
