@@ -73,14 +73,6 @@ std::string system_error(const std::string& what) {
     return fmt::format("memif: {}: {}", what, std::strerror(errno));
 }
 
-// For writing also what is only read, as a NIC does that takes packets out of memory: the next one
-// to write to the buffer is its owner again.
-void fetch_to_write(std::uint8_t* from, std::size_t bytes) noexcept {
-    for (std::size_t at = 0; at < bytes; at += line)
-        __builtin_prefetch(from + at, 1);
-    __builtin_prefetch(from + bytes - 1, 1);
-}
-
 }  // namespace
 
 // In shared memory. The client writes `head` of both; the server `tail`.
@@ -281,10 +273,12 @@ unsigned MemifServer::claim(std::span<std::uint8_t*> out) noexcept {
         const Descriptor& slot = to_->at((sent_ + i) & to_mask_);
         out[i] = slot.length >= size ? buffer(slot.region, slot.offset, size) : nullptr;
         if (out[i] == nullptr) return 0;  // such a client is broken, and nothing will come back
-        fetch_to_write(out[i], size);
+        if (i < frames_ahead) fetch_to_write(out[i], size);
     }
-    for (unsigned i = 0; i < count; ++i)
+    for (unsigned i = 0; i < count; ++i) {
+        if (i + frames_ahead < count) fetch_to_write(out[i + frames_ahead], size);
         std::memcpy(out[i], frame_.data(), size);
+    }
     return count;
 }
 
@@ -309,7 +303,7 @@ unsigned MemifServer::receive(std::span<Frame> out) noexcept {
         std::uint8_t* const start = buffer(slot.region, slot.offset, length);
         const bool whole = start != nullptr && length != 0 && (slot.flags & chained) == 0;
         out[i] = whole ? Frame(start, length) : Frame{};
-        if (whole) fetch_to_write(start, length);
+        if (whole && i < frames_ahead) fetch_to_write(start, length);
     }
     return received_;
 }

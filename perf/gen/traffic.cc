@@ -178,11 +178,15 @@ void Traffic::watch_ourselves(std::uint64_t now, unsigned received) noexcept {
 }
 
 unsigned Traffic::receive() noexcept {
-    Frame frames[Link::most_burst];
-    const unsigned count = link_.receive({frames, std::max(options_.burst, least_receive)});
+    const std::span<Frame> frames(came_);
+    const unsigned count = link_.receive(frames.first(std::max(options_.burst, least_receive)));
     const std::uint64_t now = options_.latency ? rte_rdtsc() : 0;
     if (options_.latency) watch_ourselves(now, count);
     for (unsigned i = 0; i < count; ++i) {
+        if (i + frames_ahead < count) {
+            const Frame& later = frames[i + frames_ahead];
+            if (!later.empty()) fetch_to_write(later.data(), later.size());
+        }
         const Opened judged = checker_.judge(frames[i]);
         ++counts_.verdicts[static_cast<std::size_t>(judged.verdict)];
         const bool right = judged.verdict == Verdict::right;

@@ -111,7 +111,8 @@ private:
     bool flooding_ = false;         // fresh flows are sent now
     Histogram latency_;             // of this window
     std::uint64_t last_poll_ = 0, untimed_ = 0;
-    bool late_ = false;  // what comes now may have waited for us
+    std::array<Frame, Link::most_burst> came_;  // of the last receive()
+    bool late_ = false;                         // what comes now may have waited for us
     double hertz_ = 0, tokens_ = 0;
     std::uint64_t last_due_ = 0;  // TSC
     std::uint64_t flow_ = 0;      // next to send
