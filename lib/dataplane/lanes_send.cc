@@ -111,8 +111,9 @@ using Backends = std::array<const BackendEntry*, group_size>;
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
         const BackendEntry& backend = *backends[i % group_size];
         const NextHop& hop = tables.next_hops[index(backend.next_hop)];
-        verdicts[i] = Verdict::sent(hop.port);
-        if (!write_headers(burst, i, hop, backend.outer, packets[i])) [[unlikely]]
+        if (write_headers(burst, i, hop, backend.outer, packets[i])) [[likely]]
+            verdicts[i] = Verdict::sent(hop.port);
+        else
             left |= bit(i);
     }
     return left;

@@ -213,10 +213,11 @@ private:
     // The flow's binding, made when there is none; nullptr: no port is free.
     NatBinding* bind(const Common& common, std::size_t i, const BackendEntry& backend,
                      const FlowKey& client) noexcept;
-    // For the packets of `flows`, a group: 2. where their entries lie, for those of
-    // lanes::receive() by settle(), then 3. backend and bytes. settle(): of nothing, when nothing
-    // was received.
+    // lanes::settle(), where lanes received any of the group.
     lanes::Settled settle(const Common& common, const lanes::Received& group) noexcept;
+    // For the packets of `flows`, a group: 2. where their entries lie, but for those of `found`,
+    // then
+    // 3. backend and bytes.
     void serve_group(const Common& common, BurstMask flows, const lanes::Settled& found,
                      std::span<Packet> packets, std::span<Verdict> verdicts, Run& run) noexcept;
     Verdict serve(const Common& common, std::size_t i, Packet& packet, Run& run) noexcept;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "lib/dataplane/frame_lines.hh"
 #include "lib/wire/address.hh"
 #include "lib/wire/result.hh"
 #include "perf/gen/options.hh"
@@ -16,17 +17,15 @@ namespace weir::gen {
 
 using Frame = std::span<const std::uint8_t>;  // without FCS
 
-// A CPU has but so many cache lines on their way (L1: 24 on Zen 4), so frames are asked for while
-// so many in front of them are worked on, and not a whole burst at once.
-inline constexpr unsigned frames_ahead = 16;
-
-// For writing also what is only read, as a NIC does that takes packets out of memory: the next one
-// to write to the buffer is its owner again.
-inline void fetch_to_write(const std::uint8_t* from, std::size_t bytes) noexcept {
+// Asks for all lines of a frame, asked_ahead in front of the one that is worked on. For writing
+// also what is only read, as a NIC does that takes packets out of memory: the next one to write to
+// the buffer is its owner again.
+inline void ask_for(Frame frame) noexcept {
     constexpr std::size_t line = 64;
-    for (std::size_t at = 0; at < bytes; at += line)
-        __builtin_prefetch(from + at, 1);
-    __builtin_prefetch(from + bytes - 1, 1);
+    if (frame.empty()) return;
+    for (std::size_t at = 0; at < frame.size(); at += line)
+        ask_to_write(&frame[at]);
+    ask_to_write(&frame.back());
 }
 
 class Link {
@@ -51,8 +50,8 @@ public:
     // Hot.
     virtual unsigned send(unsigned count) noexcept = 0;
     // What came back, at most most_burst; stays readable until release(). A packet in several
-    // buffers is an empty frame. The first frames_ahead are asked for; the reader asks for others
-    // meanwhile. Hot.
+    // buffers is an empty frame. The first asked_ahead are near or asked for; the reader asks for
+    // others meanwhile. Hot.
     virtual unsigned receive(std::span<Frame> out) noexcept = 0;
     virtual void release() noexcept = 0;
 };

@@ -273,10 +273,10 @@ unsigned MemifServer::claim(std::span<std::uint8_t*> out) noexcept {
         const Descriptor& slot = to_->at((sent_ + i) & to_mask_);
         out[i] = slot.length >= size ? buffer(slot.region, slot.offset, size) : nullptr;
         if (out[i] == nullptr) return 0;  // such a client is broken, and nothing will come back
-        if (i < frames_ahead) fetch_to_write(out[i], size);
+        if (i < asked_ahead) ask_for({out[i], size});
     }
     for (unsigned i = 0; i < count; ++i) {
-        if (i + frames_ahead < count) fetch_to_write(out[i + frames_ahead], size);
+        if (i + asked_ahead < count) ask_for({out[i + asked_ahead], size});
         std::memcpy(out[i], frame_.data(), size);
     }
     return count;
@@ -303,7 +303,7 @@ unsigned MemifServer::receive(std::span<Frame> out) noexcept {
         std::uint8_t* const start = buffer(slot.region, slot.offset, length);
         const bool whole = start != nullptr && length != 0 && (slot.flags & chained) == 0;
         out[i] = whole ? Frame(start, length) : Frame{};
-        if (whole && i < frames_ahead) fetch_to_write(start, length);
+        if (i < asked_ahead) ask_for(out[i]);
     }
     return received_;
 }

@@ -183,10 +183,7 @@ unsigned Traffic::receive() noexcept {
     const std::uint64_t now = options_.latency ? rte_rdtsc() : 0;
     if (options_.latency) watch_ourselves(now, count);
     for (unsigned i = 0; i < count; ++i) {
-        if (i + frames_ahead < count) {
-            const Frame& later = frames[i + frames_ahead];
-            if (!later.empty()) fetch_to_write(later.data(), later.size());
-        }
+        if (i + asked_ahead < count) ask_for(frames[i + asked_ahead]);
         const Opened judged = checker_.judge(frames[i]);
         ++counts_.verdicts[static_cast<std::size_t>(judged.verdict)];
         const bool right = judged.verdict == Verdict::right;
