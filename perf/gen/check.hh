@@ -124,7 +124,19 @@ private:
                                    std::span<const std::uint8_t> ip) const noexcept;
     [[nodiscard]] bool check_shim(std::span<const std::uint8_t> shim,
                                   std::span<const std::uint8_t> inner) const noexcept;
+    // Where in a frame the byte lies that tells most backends apart.
+    [[nodiscard]] std::size_t telling_byte() const noexcept {
+        constexpr std::size_t ethernet = 14;
+        return goes_by_address() ? ethernet + (v4_outside_ ? 19 : 39) : 5;
+    }
     Verdict check_outer(std::span<const std::uint8_t> ip) noexcept;
+    [[nodiscard]] bool judge_known(std::span<const std::uint8_t> frame, Opened& opened) noexcept;
+    void remember(std::span<const std::uint8_t> frame);
+    [[nodiscard]] std::vector<std::uint8_t> fixed_bits(std::size_t backend) const;
+    void free_outer_bits(std::span<std::uint8_t> ip) const;
+    [[nodiscard]] const Frames& frames_at(std::size_t backend) const noexcept {
+        return is_rewritten() ? at_backend_[backend] : *frames_;
+    }
     Verdict settle(std::uint32_t flow, std::span<const std::uint8_t> frame) noexcept;
     Verdict settle_only(std::span<const std::uint8_t> frame) noexcept;
 
@@ -137,6 +149,13 @@ private:
         by_byte_{};  // a backend with this byte at the end of its address
     std::uint64_t sent_ = ~std::uint64_t{0}, rehomed_ = 0;
     std::vector<Frames> at_backend_;  // l3dsr, nat: the frames as each backend gets them
+    // The first frame of each backend that was right. Another one that differs from it where it may
+    // alone is right as well, which one look tells.
+    struct Known {
+        Pattern pattern;
+        std::size_t inner_at = 0;  // from the frame's start
+    };
+    std::vector<Known> known_;
     // Of the last packet: bytes in front of the client's IP header, and the family outside.
     std::size_t inner_at_ = 0;
     bool v4_outside_ = true;

@@ -18,16 +18,6 @@ constexpr std::uint8_t payload_byte(std::size_t i) noexcept {
     return static_cast<std::uint8_t>(0x20 + i % 95);
 }
 
-std::uint64_t load64(const std::uint8_t* at) noexcept {
-    std::uint64_t value;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-}
-
-std::uint16_t load16(const std::uint8_t* at) noexcept {
-    return be16{at[0], at[1]}.host();
-}
-
 // Of an odd number modulo 2^32, by Newton's iteration: each step doubles the right bits.
 constexpr std::uint32_t inverse(std::uint32_t odd) noexcept {
     std::uint32_t x = odd;
@@ -60,7 +50,8 @@ Result<Frames> Frames::make(const FrameOptions& options) {
     frames.blank_.resize(size - fcs);
     frames.lay_out(options);
     frames.sum_up();
-    frames.make_mask();
+    const auto ip = frames.blank_ip();
+    frames.pattern_ = Pattern({ip.begin(), ip.end()}, frames.fixed_bits());
     return frames;
 }
 
@@ -141,51 +132,22 @@ void Frames::sum_up() {
     transport_sum_ = checksum_sum(transport, checksum_fold(pseudo));
 }
 
-void Frames::make_mask() {
-    mask_.assign(blank_.size() - ip_at, 0xff);
-    const auto open = [this](std::size_t at, std::size_t count) {
-        std::fill_n(mask_.begin() + static_cast<std::ptrdiff_t>(at - ip_at), count,
+// From the IP header on.
+std::vector<std::uint8_t> Frames::fixed_bits() const {
+    std::vector<std::uint8_t> fixed(blank_.size() - ip_at, 0xff);
+    const auto open = [&fixed](std::size_t at, std::size_t count) {
+        std::fill_n(fixed.begin() + static_cast<std::ptrdiff_t>(at - ip_at), count,
                     std::uint8_t{0});
     };
     if (v4_) open(ip_at + offsetof(Ipv4Header, checksum), 2);
     open(source_at_ + 1, 3);
-    mask_[source_at_ + 1 - ip_at] = 0xfe;  // 17 bits of the address vary
+    fixed[source_at_ + 1 - ip_at] = 0xfe;  // 17 bits of the address vary
     open(transport_at_, 2);
-    mask_[transport_at_ - ip_at] = 0x80;  // and 15 bits of the port
+    fixed[transport_at_ - ip_at] = 0x80;  // and 15 bits of the port
     open(checksum_at_, 2);
     if (!udp_) open(transport_at_ + offsetof(TcpHeader, flags), 1);
     if (stamped_) open(stamp_at_, stamp_bytes);
-}
-
-Frames::Found Frames::recognise(std::span<const std::uint8_t> ip) const noexcept {
-    constexpr Found changed{Match::changed, 0, 0};
-    const std::size_t size = mask_.size();
-    if (ip.size() != size) return changed;
-    const std::uint8_t* const want = blank_.data() + ip_at;
-    std::uint64_t difference = 0;
-    for (std::size_t at = 0; at + 8 <= size; at += 8)
-        difference |= (load64(&ip[at]) ^ load64(want + at)) & load64(&mask_[at]);
-    const std::size_t last = size - 8;  // overlaps the word before
-    difference |= (load64(&ip[last]) ^ load64(want + last)) & load64(&mask_[last]);
-    if (difference != 0) return changed;
-
-    const std::uint8_t* const source = &ip[source_at_ - ip_at];
-    const std::uint8_t* const transport = &ip[transport_at_ - ip_at];
-    const std::uint32_t x = std::uint32_t{source[1] & 1u} << 31 |
-                            std::uint32_t{load16(source + 2)} << 15 | (load16(transport) & 0x7fffu);
-    const std::uint32_t flow = x * unspread_;
-    const std::uint8_t flags = udp_ ? tcp_ack : transport[13];
-    if (flags != tcp_syn && flags != tcp_ack) return changed;
-    std::uint64_t stamp = 0;
-    if (stamped_) {
-        const std::uint8_t* const at = &ip[stamp_at_ - ip_at];
-        stamp =
-            std::uint64_t{load16(at)} << 32 | std::uint64_t{load16(at + 2)} << 16 | load16(at + 4);
-    }
-    const Varying sent = varying_of(flow, flags == tcp_syn, stamp);
-    if (v4_ && load16(&ip[10]) != sent.ip_checksum) return changed;
-    if (load16(&ip[checksum_at_ - ip_at]) != sent.checksum) return changed;
-    return {flow < flows_ ? Match::exact : Match::unknown, flow, stamp};
+    return fixed;
 }
 
 }  // namespace weir::gen

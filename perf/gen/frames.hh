@@ -19,6 +19,7 @@
 #include "lib/wire/checksum.hh"
 #include "lib/wire/endian.hh"
 #include "lib/wire/result.hh"
+#include "perf/gen/pattern.hh"
 
 namespace weir::gen {
 
@@ -77,7 +78,32 @@ public:
     // Is `ip`, from its IP header on, a packet of set_flow(), byte by byte and of the same length?
     // `changed`: some byte differs. `unknown`: all is as it should be, but no such flow was asked
     // for. Hot.
-    [[nodiscard]] Found recognise(std::span<const std::uint8_t> ip) const noexcept;
+    [[nodiscard]] Found recognise(std::span<const std::uint8_t> ip) const noexcept {
+        return pattern_.fits(ip) ? read_flow(ip.data()) : Found{Match::changed, 0};
+    }
+    // The same for an `ip` of which pattern() was seen to fit. Hot.
+    [[nodiscard]] Found read_flow(const std::uint8_t* ip) const noexcept {
+        constexpr Found changed{Match::changed, 0, 0};
+        const std::uint8_t* const source = &ip[source_at_ - ip_at];
+        const std::uint8_t* const transport = &ip[transport_at_ - ip_at];
+        const std::uint32_t x = std::uint32_t{source[1] & 1u} << 31 |
+                                std::uint32_t{load(source + 2)} << 15 | (load(transport) & 0x7fffu);
+        const std::uint32_t flow = x * unspread_;
+        const std::uint8_t flags = udp_ ? tcp_ack : transport[13];
+        if (flags != tcp_syn && flags != tcp_ack) return changed;
+        std::uint64_t stamp = 0;
+        if (stamped_) {
+            const std::uint8_t* const at = &ip[stamp_at_ - ip_at];
+            stamp =
+                std::uint64_t{load(at)} << 32 | std::uint64_t{load(at + 2)} << 16 | load(at + 4);
+        }
+        const Varying sent = varying_of(flow, flags == tcp_syn, stamp);
+        if (v4_ && load(&ip[10]) != sent.ip_checksum) return changed;
+        if (load(&ip[checksum_at_ - ip_at]) != sent.checksum) return changed;
+        return {flow < flows_ ? Match::exact : Match::unknown, flow, stamp};
+    }
+    // What all flows have in common, from the IP header on.
+    [[nodiscard]] const Pattern& pattern() const noexcept { return pattern_; }
 
 private:
     static constexpr std::size_t ip_at = 14;
@@ -108,13 +134,15 @@ private:
         std::memcpy(at, &wire, sizeof wire);
     }
 
+    static std::uint16_t load(const std::uint8_t* at) noexcept { return be16{at[0], at[1]}.host(); }
+
     void lay_out(const FrameOptions& options);
     void sum_up();
-    void make_mask();
+    [[nodiscard]] std::vector<std::uint8_t> fixed_bits() const;
 
     FrameOptions options_;
     std::vector<std::uint8_t> blank_;  // whole frame
-    std::vector<std::uint8_t> mask_;   // from the IP header on: 1 bits must be as in blank_
+    Pattern pattern_;
     bool v4_ = true, udp_ = false, stamped_ = false;
     std::uint64_t flows_ = 0;
     // From the frame's start.

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "lib/wire/checksum.hh"
 #include "lib/wire/encapsulate.hh"
 #include "lib/wire/redirect.hh"
 #include "lib/wire/shim.hh"
@@ -71,6 +72,64 @@ Verdict check_with(Checker& checker, Bytes frame, std::size_t at) {
     return checker.check(frame);
 }
 
+// A mode, the families inside and outside, and what comes back right in it.
+struct Mode {
+    Forwarding forwarding;
+    Shim shim;
+    bool v4_inside, v4_outside;
+
+    [[nodiscard]] bool is_tunnel() const {
+        return forwarding == Forwarding::ipip || shim != Shim::none;
+    }
+    [[nodiscard]] Expectation expectation() const {
+        Expectation expectation = expect(forwarding, v4_outside);
+        expectation.gue_variant = shim == Shim::gue_header ? 0 : 1;
+        for (std::size_t i = 0; i < 2; ++i)  // dsr-l2 has but the MAC
+            expectation.backends[i].mac.bytes[5] = static_cast<std::uint8_t>(i + 1);
+        return expectation;
+    }
+    [[nodiscard]] Bytes right(std::uint32_t flow, std::size_t backend) const {
+        const ExpectedBackend to = expectation().backends[backend];
+        Bytes frame;
+        if (is_tunnel()) {
+            frame = tunnelled(packet_of(frames_to(v4_inside), flow), shim, v4_inside, to.address);
+        } else {
+            FrameOptions options = frames_to(v4_inside).options();
+            if (forwarding == Forwarding::l3dsr || forwarding == Forwarding::nat)
+                options.destination = to.address;
+            if (forwarding == Forwarding::l3dsr) options.traffic_class = 46 << 2;
+            if (forwarding == Forwarding::nat) --options.ttl;
+            frame = packet_of(Frames::make(options).value(), flow);
+            link(frame, v4_inside);
+        }
+        std::ranges::copy(to.mac.bytes, frame.begin());
+        return frame;
+    }
+};
+
+std::vector<Mode> modes() {
+    std::vector<Mode> all;
+    for (const bool v4 : {true, false}) {
+        for (const Forwarding forwarding :
+             {Forwarding::dsr_l2, Forwarding::l3dsr, Forwarding::nat, Forwarding::macfwd})
+            all.push_back({forwarding, Shim::none, v4, v4});
+        for (const bool outside : {true, false}) {
+            all.push_back({Forwarding::ipip, Shim::none, v4, outside});
+            all.push_back({Forwarding::gre, Shim::gre, v4, outside});
+            all.push_back({Forwarding::gue, Shim::gue_direct, v4, outside});
+            all.push_back({Forwarding::gue, Shim::gue_header, v4, outside});
+        }
+    }
+    return all;
+}
+
+void mend_outer_checksum(Bytes& frame) {
+    frame[24] = frame[25] = 0;
+    const std::uint16_t sum = checksum_finish(checksum_sum(std::span(frame).subspan(14, 20)));
+    frame[24] = static_cast<std::uint8_t>(sum >> 8);
+    frame[25] = static_cast<std::uint8_t>(sum);
+}
+
 }  // namespace
 
 TEST_CASE("checker: GRE and GUE in all four family combinations", "[perf]") {
@@ -134,4 +193,58 @@ TEST_CASE("checker: l3dsr, of which every byte is known", "[perf]") {
     if (v4) CHECK(check_with(checker, good, 14 + 10) == gen::Verdict::inner_changed);
     CHECK(check_with(checker, good, good.size() - 1) == gen::Verdict::inner_changed);
     CHECK_FALSE(Checker::make(expect(Forwarding::l3dsr, !v4), frames, 1000).ok());
+}
+
+TEST_CASE(
+    "checker: each bit of a frame is judged alike by who has seen its backend and who has not",
+    "[perf][property]") {
+    for (const Mode& mode : modes()) {
+        CAPTURE(static_cast<int>(mode.forwarding), static_cast<int>(mode.shim), mode.v4_inside,
+                mode.v4_outside);
+        const Frames frames = frames_to(mode.v4_inside);
+        const Checker fresh = Checker::make(mode.expectation(), frames, 1000).value();
+        Checker warm = fresh;
+        for (std::uint32_t flow = 0; flow < 8; ++flow)
+            REQUIRE(warm.check(mode.right(flow, flow % 2)) == gen::Verdict::right);
+        CHECK(warm.packets() == std::vector<std::uint64_t>{4, 4});
+        const auto judged_alike = [&](const Bytes& frame) {
+            Checker first = fresh, again = warm;
+            const Opened one = first.judge(frame), other = again.judge(frame);
+            return one.verdict == other.verdict && one.flow == other.flow;
+        };
+        const Bytes good = mode.right(5, 1);
+        REQUIRE(judged_alike(good));
+        for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+            CAPTURE(bit);
+            Bytes frame = good;
+            frame[bit / 8] ^= static_cast<std::uint8_t>(1u << bit % 8);
+            REQUIRE(judged_alike(frame));
+            if (!mode.is_tunnel() || !mode.v4_outside) continue;
+            mend_outer_checksum(frame);
+            REQUIRE(judged_alike(frame));
+        }
+        for (std::size_t size = 0; size < good.size(); ++size)
+            REQUIRE(judged_alike({good.begin(), good.begin() + static_cast<long>(size)}));
+    }
+}
+
+TEST_CASE("checker: who has seen the backend of a frame still looks at its flow", "[perf]") {
+    for (const Mode& mode : modes()) {
+        if (mode.forwarding == Forwarding::macfwd) continue;
+        CAPTURE(static_cast<int>(mode.forwarding), static_cast<int>(mode.shim), mode.v4_inside,
+                mode.v4_outside);
+        const Frames frames = frames_to(mode.v4_inside);
+        Checker checker = Checker::make(mode.expectation(), frames, 10).value();
+        for (std::uint32_t flow = 0; flow < 8; ++flow)
+            REQUIRE(checker.check(mode.right(flow, flow % 2)) == gen::Verdict::right);
+        CHECK(checker.check(mode.right(4, 1)) == gen::Verdict::moved);
+        CHECK(checker.check(mode.right(9, 0)) == gen::Verdict::right);  // not seen before
+        CHECK(checker.check(mode.right(9, 1)) == gen::Verdict::moved);
+        CHECK(checker.check(mode.right(500, 0)) ==
+              gen::Verdict::right);  // the only one of its flow
+        CHECK(checker.check(mode.right(500, 1)) == gen::Verdict::right);
+        CHECK(checker.packets() == std::vector<std::uint64_t>{6, 5});
+        checker.set_sent(500);
+        CHECK(checker.check(mode.right(500, 0)) == gen::Verdict::unknown_flow);
+    }
 }
