@@ -45,12 +45,13 @@ unsigned RxStep::poll_queue(const Tables& tables, const RxQueue& queue,
     if (received == 0) return 0;
     counters_.received.add(received);
 
+    const auto port = static_cast<std::uint16_t>(index(queue.port));
     std::uint64_t odd = 0;
-    for (unsigned i = 0; i < received; ++i)
+    for (unsigned i = 0; i < received; ++i) {
+        mbufs[i]->port = port;
         odd |= oddities(*mbufs[i]);
+    }
     const unsigned good = odd == 0 ? received : prepare_all(std::span(mbufs).first(received));
-    for (unsigned i = 0; i < good; ++i)
-        mbufs[i]->port = static_cast<std::uint16_t>(index(queue.port));
     distribute(tables, {mbufs.data(), good}, queue.port);
     return received;
 }
