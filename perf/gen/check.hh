@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/wire/address.hh"
+#include "lib/wire/headers.hh"
 #include "lib/wire/result.hh"
 #include "perf/gen/frames.hh"
 
@@ -126,8 +127,7 @@ private:
                                   std::span<const std::uint8_t> inner) const noexcept;
     // Where in a frame the byte lies that tells most backends apart.
     [[nodiscard]] std::size_t telling_byte() const noexcept {
-        constexpr std::size_t ethernet = 14;
-        return goes_by_address() ? ethernet + (v4_outside_ ? 19 : 39) : 5;
+        return goes_by_address() ? ethernet_length + (v4_outside_ ? 19 : 39) : 5;
     }
     Verdict check_outer(std::span<const std::uint8_t> ip) noexcept;
     [[nodiscard]] bool judge_known(std::span<const std::uint8_t> frame, Opened& opened) noexcept;
