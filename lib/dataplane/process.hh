@@ -215,8 +215,7 @@ private:
                      const FlowKey& client) noexcept;
     // lanes::settle(), where lanes received any of the group.
     lanes::Settled settle(const Common& common, const lanes::Received& group) noexcept;
-    // For the packets of `flows`, a group: 2. where their entries lie, but for those of `found`,
-    // then
+    // For the packets of `flows`, a group: 2. where their entries lie, but for those of `found`;
     // 3. backend and bytes.
     void serve_group(const Common& common, BurstMask flows, const lanes::Settled& found,
                      std::span<Packet> packets, std::span<Verdict> verdicts, Run& run) noexcept;
