@@ -52,6 +52,8 @@ struct Settled {
     // Those for which FlowTable::look() would answer none without asking for another line; their
     // places are set.
     BurstMask absent = 0;
+    // Those that may lie in their other line, or get their place there.
+    BurstMask elsewhere = 0;
 };
 
 // Of `received`, one group of packets or less. Precondition: available(), some are received.

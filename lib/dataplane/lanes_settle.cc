@@ -93,12 +93,15 @@ WEIR_AVX512_INLINE __mmask16 untouched(const Found& found, const std::uint8_t* t
     return _mm512_mask_cmple_epu32_mask(good, late, by_state(deadlines.slack(), states));
 }
 
-// Those not found in a line that tells all (LineTable::look()). The header of one from which an
+WEIR_AVX512_INLINE __mmask16 missing(const Found& found) noexcept {
+    return _mm512_cmpeq_epu32_mask(_mm512_load_si512(found.slots), all<line_slots>());
+}
+
+// Those `missing` in a line that tells all (LineTable::look()). The header of one from which an
 // entry is displaced is greater than any limit.
-WEIR_AVX512_INLINE __mmask16 absent(const Found& found, __m512i tells_all_below) noexcept {
-    const __mmask16 none =
-        _mm512_cmpeq_epu32_mask(_mm512_load_si512(found.slots), all<line_slots>());
-    return _mm512_mask_cmplt_epu32_mask(none, _mm512_load_si512(found.headers), tells_all_below);
+WEIR_AVX512_INLINE __mmask16 absent(const Found& found, __mmask16 missing,
+                                    __m512i tells_all_below) noexcept {
+    return _mm512_mask_cmplt_epu32_mask(missing, _mm512_load_si512(found.headers), tells_all_below);
 }
 
 }  // namespace
@@ -133,9 +136,12 @@ WEIR_AVX512 Settled settle(const FlowTable& flows, FlowBurst& burst, const Recei
     const __m512i limits =
         _mm512_mask_blend_epi32(wide, all(flows.narrow_tells_all_below(deadlines.now())),
                                 all(flows.wide_tells_all_below(deadlines.now())));
-    const __mmask16 none = absent(found, limits) & (narrow | wide);
+    const __mmask16 away = missing(found) & (narrow | wide);
+    const __mmask16 none = absent(found, away, limits);
     _mm512_mask_storeu_epi32(burst.places + first, none, all(LinePlace::none));
-    return {BurstMask{known} << first, BurstMask{none} << first};
+    return {.known = BurstMask{known} << first,
+            .absent = BurstMask{none} << first,
+            .elsewhere = BurstMask{static_cast<__mmask16>(away & ~none)} << first};
 }
 
 #else

@@ -176,14 +176,19 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
         ask_for_room(packets, first + lanes::group_size, lanes::group_size);
         if (const lanes::Received later = plain.within(following << lanes::group_size))
             lanes::fetch(flows_, burst_, later);
-        // The next group is looked up first, so that neither waits for the other, where this one
-        // is settled. Serving it may then only change entries whose backend is gone, and flows
-        // with such a backend look at their entry anew.
-        const bool is_settled = (flows & group) == found.known;
+        // The next group is looked up first, so that neither waits for the other; what serving this
+        // one changes is looked at anew (unsettle()). Where flows are new, the next group's are,
+        // too, and one of them may be the same.
+        const bool ahead = found.absent == 0;
         lanes::Settled next;
-        if (is_settled) next = settle(common, plain.within(following));
+        if (ahead) [[likely]]
+            next = settle_ahead(common, plain.within(following));
+        following_ = next.known;
         serve_group(common, flows & group, found, packets, verdicts, run);
-        if (!is_settled) next = settle(common, plain.within(following));
+        if (!ahead)
+            next = settle(common, plain.within(following));
+        else if (inserted_ != 0) [[unlikely]]
+            next.absent = 0;
         found = next;
     }
     count_service(run);
@@ -196,12 +201,21 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
     return group ? lanes::settle(flows_, burst_, group, common.deadlines) : lanes::Settled{};
 }
 
+[[gnu::always_inline]] inline lanes::Settled Pipeline::settle_ahead(
+    const Common& common, const lanes::Received& group) noexcept {
+    const lanes::Settled found = settle(common, group);
+    for (BurstMask rest = found.elsewhere; rest != 0; rest &= rest - 1)
+        flows_.prefetch_alternate(burst_.name(static_cast<std::size_t>(std::countr_zero(rest))));
+    return found;
+}
+
 [[gnu::always_inline]] inline void Pipeline::serve_group(const Common& common, BurstMask flows,
                                                          const lanes::Settled& found,
                                                          std::span<Packet> packets,
                                                          std::span<Verdict> verdicts,
                                                          Run& run) noexcept {
     settled_ = found.known;
+    inserted_ = 0;
     if (settled_ != 0) [[likely]] {
         flows &= ~lanes::send(common.tables, burst_, settled_, flows & ~settled_, packets, verdicts,
                               traffic_);
@@ -216,7 +230,6 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
         chosen_ |= place ? 0 : bit(i);
     }
     if (chosen_ != 0) choose(common.tables, chosen_, packets);
-    inserted_ = 0;
     moved_ = false;
     if ((by_cid_ & flows) != 0) [[unlikely]]
         return serve_with_cids(common, flows, open, packets, verdicts, run);
@@ -445,7 +458,8 @@ Pipeline::Choice Pipeline::untracked(const Tables& tables, const BackendEntry& b
 
 // Backend or state of packet `i`'s flow changed: its later packets look at the entry again.
 [[gnu::noinline]] void Pipeline::unsettle(std::size_t i) noexcept {
-    for (BurstMask rest = settled_ & ~first_bits(i + 1); rest != 0; rest &= rest - 1) {
+    for (BurstMask rest = (settled_ | following_) & ~first_bits(i + 1); rest != 0;
+         rest &= rest - 1) {
         const auto other = static_cast<std::size_t>(std::countr_zero(rest));
         if (burst_.same_flow(i, other)) burst_.backends[other] = index(invalid_backend);
     }

@@ -215,6 +215,8 @@ private:
                      const FlowKey& client) noexcept;
     // lanes::settle(), where lanes received any of the group.
     lanes::Settled settle(const Common& common, const lanes::Received& group) noexcept;
+    // The same while another group is yet to be served: asks for the other lines, too.
+    lanes::Settled settle_ahead(const Common& common, const lanes::Received& group) noexcept;
     // For the packets of `flows`, a group: 2. where their entries lie, but for those of `found`;
     // 3. backend and bytes.
     void serve_group(const Common& common, BurstMask flows, const lanes::Settled& found,
@@ -280,7 +282,8 @@ private:
     // places that were looked up before may not hold any more.
     BurstMask settled_ = 0, chosen_ = 0, inserted_ = 0;
     bool moved_ = false;
-    BurstMask echoes_ = 0;  // of this burst: echo requests for a service
+    BurstMask following_ = 0;  // settled flows of the next group
+    BurstMask echoes_ = 0;     // of this burst: echo requests for a service
     // Of the burst: packets that name their backend (FlowBurst::chosen) by a connection ID. Cleared
     // when they are served.
     BurstMask by_cid_ = 0;

@@ -78,6 +78,10 @@ public:
 
     [[nodiscard]] Name name(const Key& key) const noexcept;
     void prefetch(const Name& name) const noexcept { prefetch_line(name.home); }
+    // The other line in which it may lie, or get its place: where look() would ask for it.
+    void prefetch_alternate(const Name& name) const noexcept {
+        prefetch_line(alternate(name.home, name.wanted));
+    }
 
     // The entry of `name`, live or expired, or none.
     [[nodiscard]] LinePlace find(const Name& name) const noexcept;

@@ -110,8 +110,10 @@ public:
 
     // For a burst, each over all its flows: prefetch() asks for the line; look() reads it, and
     // where the entry may lie in another line, asks for that and answers a place that is_open();
-    // finish() then says. Both hold until an entry is added, moved or removed.
+    // finish() then says. Both hold until an entry is added, moved or removed. Who knows already
+    // that the other line will be asked for calls prefetch_alternate().
     void prefetch(const FlowName& name) const noexcept;
+    void prefetch_alternate(const FlowName& name) const noexcept;
     [[nodiscard]] LinePlace look(const FlowName& name, Tick now) const noexcept;
     [[nodiscard]] LinePlace finish(const FlowName& name, LinePlace looked) const noexcept;
     // All at once. The entry may have expired.
@@ -228,6 +230,10 @@ inline void FlowTable::name(FlowName& name, std::array<std::uint64_t, 2> client,
 
 inline void FlowTable::prefetch(const FlowName& name) const noexcept {
     with(*this, name, [](const auto& table, const auto& own) { table.prefetch(own); });
+}
+
+inline void FlowTable::prefetch_alternate(const FlowName& name) const noexcept {
+    with(*this, name, [](const auto& table, const auto& own) { table.prefetch_alternate(own); });
 }
 
 inline LinePlace FlowTable::look(const FlowName& name, Tick now) const noexcept {

@@ -402,3 +402,41 @@ TEST_CASE("lanes: a client that looks like another one in the key line is not ta
     CHECK(received.wide == (lanes::available() ? first_bits(lanes::group_size) : 0));
     CHECK(settled == (lanes::available() ? 1u : 0u));
 }
+
+// The second group is looked up before the first is served: what that begins there was not seen.
+TEST_CASE("lanes: a flow that begins among established ones is known to the next group",
+          "[dataplane]") {
+    World1 world(4);
+    Worker1 worker;
+    const Tick now{5000};
+    const auto begins = [](std::uint16_t port) {  // with an option: not for lanes
+        return Ethernet{.destination = port_address, .source = client} /
+               (Ip4{.destination = vip_of(Family::v4), .options = filled(4, 1)} /
+                (Tcp{.source = port, .flags = 0x02} / filled(10)));
+    };
+    const auto run = [&](const std::vector<Bytes>& frames) {
+        Burst burst;
+        for (const Bytes& frame : frames) {
+            const auto length = static_cast<std::uint32_t>(frame.size());
+            std::vector<std::uint8_t> bytes(frame.begin(), frame.end());
+            burst.add({.data = bytes.data(), .contiguous = length, .length = length});
+        }
+        burst.run(worker, world.tables, now);
+        return std::ranges::count(burst.verdicts, Action::send, &Verdict::action);
+    };
+    std::vector<Bytes> established;
+    for (std::uint16_t port = 1001; port < 1000 + lanes::group_size; ++port)
+        established.push_back(client_frame(port));
+    run(established);
+    run(established);
+    std::uint32_t flows = lanes::group_size - 1;
+    REQUIRE(worker.table.size() == flows);
+    for (std::uint16_t port = 2000; port < 2100; ++port) {
+        std::vector<Bytes> frames = established;
+        frames.push_back(begins(port));
+        frames.insert(frames.end(), established.begin(), established.end());
+        frames.push_back(client_frame(port));
+        REQUIRE(run(frames) == 2 * lanes::group_size);
+        REQUIRE(worker.table.size() == ++flows);
+    }
+}
