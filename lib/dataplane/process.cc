@@ -229,6 +229,7 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
         open |= place.is_open() ? bit(i) : 0;
         chosen_ |= place ? 0 : bit(i);
     }
+    if (found.absent != 0) chosen_ |= open;  // most of these will prove to be new, too
     if (chosen_ != 0) choose(common.tables, chosen_, packets);
     moved_ = false;
     if ((by_cid_ & flows) != 0) [[unlikely]]

@@ -310,8 +310,9 @@ inline void LineTable<Format>::put(std::uint32_t line, unsigned slot, std::uint6
 
 template <typename Format>
 inline bool LineTable<Format>::insert_at_home(const Name& name, const FlowValue& value) noexcept {
+    if (is_full()) return false;  // first: under a flood nobody could foresee the other
     const std::uint32_t free = free_slots(name.home);
-    if (free == 0 || is_full()) return false;
+    if (free == 0) return false;
     put(name.home, static_cast<unsigned>(std::countr_zero(free)), 0, name, value);
     return true;
 }
