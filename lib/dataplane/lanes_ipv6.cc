@@ -68,6 +68,32 @@ WEIR_AVX512_INLINE Halves high_lanes(const __m512i (&address)[4]) noexcept {
             either(high_half(address[2]), _mm512_slli_epi64(high_half(address[3]), 32))};
 }
 
+// Two slots of the index, each four words of 8 bytes: low, high, rest, hit.
+WEIR_AVX512_INLINE __m512i two_slots(const std::byte* slots, std::uint64_t at,
+                                     std::uint64_t other) noexcept {
+    const auto* const first = reinterpret_cast<const __m256i*>(slots + at);
+    const auto* const second = reinterpret_cast<const __m256i*>(slots + other);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(first)),
+                              _mm256_loadu_si256(second), 1);
+}
+
+// Eight of them: lane i of word[w] is word w of slot i.
+WEIR_AVX512_INLINE void load_slots(const std::byte* slots, __m512i numbers,
+                                   __m512i (&word)[4]) noexcept {
+    alignas(64) std::uint64_t at[8];
+    _mm512_store_si512(at, _mm512_slli_epi64(numbers, 5));
+    const __m512i part[] = {two_slots(slots, at[0], at[2]), two_slots(slots, at[1], at[3]),
+                            two_slots(slots, at[4], at[6]), two_slots(slots, at[5], at[7])};
+    const __m512i low0 = _mm512_unpacklo_epi64(part[0], part[1]);
+    const __m512i low4 = _mm512_unpacklo_epi64(part[2], part[3]);
+    const __m512i high0 = _mm512_unpackhi_epi64(part[0], part[1]);
+    const __m512i high4 = _mm512_unpackhi_epi64(part[2], part[3]);
+    word[0] = _mm512_shuffle_i64x2(low0, low4, 0x88);
+    word[1] = _mm512_shuffle_i64x2(high0, high4, 0x88);
+    word[2] = _mm512_shuffle_i64x2(low0, low4, 0xdd);
+    word[3] = _mm512_shuffle_i64x2(high0, high4, 0xdd);
+}
+
 // Those whose service is in the slot of the index where it is looked for first. `rest`: port, and
 // protocol above it.
 WEIR_AVX512_INLINE unsigned find_services(const ServiceIndex::SinglesV6& index,
@@ -80,14 +106,12 @@ WEIR_AVX512_INLINE unsigned find_services(const ServiceIndex::SinglesV6& index,
         _mm512_xor_si512(_mm512_xor_si512(mixed, _mm512_srli_epi64(mixed, 32)), address.high);
     const __m512i slots = _mm512_srl_epi64(_mm512_mullo_epi64(spread, all64(index.factor)),
                                            _mm_cvtsi32_si128(static_cast<int>(index.shift)));
-    const __m512i words = _mm512_slli_epi64(slots, 2);  // of 8 bytes: low, high, rest, hit
-    hits = _mm512_i64gather_epi64(words, index.slots + 24, 8);
-    unsigned same =
-        _mm512_cmpeq_epu64_mask(_mm512_i64gather_epi64(words, index.slots, 8), address.low);
-    same &=
-        _mm512_cmpeq_epu64_mask(_mm512_i64gather_epi64(words, index.slots + 8, 8), address.high);
-    same &= _mm512_cmpeq_epu64_mask(_mm512_i64gather_epi64(words, index.slots + 16, 8), rest);
-    return same;
+    __m512i found[4];
+    load_slots(index.slots, slots, found);
+    hits = found[3];
+    __mmask8 same = _mm512_cmpeq_epu64_mask(found[0], address.low);
+    same = _mm512_mask_cmpeq_epu64_mask(same, found[1], address.high);
+    return _mm512_mask_cmpeq_epu64_mask(same, found[2], rest);
 }
 
 // The names of eight clients, the burst's from `at` on. WideFormat::mixed() says what is mixed.

@@ -21,12 +21,15 @@ bool available() noexcept {
 
 namespace {
 
-// Whether it is worth to read the rest as IPv6.
+// By half of its EtherType: worth to be read as IPv6.
+inline bool may_be_ipv6(const Packet& packet) noexcept {
+    return packet.contiguous > ip_at && packet.data[12] == ether_type_ipv6 >> 8;
+}
+
+// Any of those that are left.
 inline bool has_ipv6(const Group& group) noexcept {
-    for (unsigned rest = all_lanes & ~group.done; rest != 0; rest &= rest - 1) {
-        const Packet& packet = group.packets[std::countr_zero(rest)];
-        if (packet.contiguous > ip_at && packet.data[12] == ether_type_ipv6 >> 8) return true;
-    }
+    for (unsigned rest = all_lanes & ~group.done; rest != 0; rest &= rest - 1)
+        if (may_be_ipv6(group.packets[std::countr_zero(rest)])) return true;
     return false;
 }
 
@@ -45,7 +48,7 @@ WEIR_AVX512 Received receive(const Tables& tables, std::span<const Packet> packe
     }
     // When two more were read, or both that there are.
     const std::size_t second_fetched = end > 2 * group_size ? 2 * group_size : group_size;
-    bool six_first = false;
+    bool six_first = may_be_ipv6(packets[0]);
     for (std::size_t first = 0; first < end; first += group_size) {
         ask_for_frames(packets, first + group_size, group_size);
         const std::size_t left = end - first;
