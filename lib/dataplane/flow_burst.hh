@@ -34,7 +34,8 @@ struct alignas(64) FlowBurst {
     std::uint32_t ports[max_burst];   // destination | source << 16, host byte order
     LinePlace places[max_burst];
     std::uint32_t backends[max_burst];  // of settled flows: what the entry names
-    // Of flows without entry: by the service's table; of any: by a connection ID.
+    // Of flows that have no entry, or may have none: by the service's table; of any: by a
+    // connection ID.
     const BackendEntry* chosen[max_burst];
     std::uint16_t l3_offsets[max_burst];
     std::uint16_t ip_lengths[max_burst];

@@ -52,7 +52,7 @@ struct Settled {
     // Those for which FlowTable::look() would answer none without asking for another line; their
     // places are set.
     BurstMask absent = 0;
-    // Those that may lie in their other line, or get their place there.
+    // All others that were not found: they may lie in their other line, or get their place there.
     BurstMask elsewhere = 0;
 };
 

@@ -176,19 +176,16 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
         ask_for_room(packets, first + lanes::group_size, lanes::group_size);
         if (const lanes::Received later = plain.within(following << lanes::group_size))
             lanes::fetch(flows_, burst_, later);
-        // The next group is looked up first, so that neither waits for the other; what serving this
-        // one changes is looked at anew (unsettle()). Where flows are new, the next group's are,
-        // too, and one of them may be the same.
+        // The next group is looked up first, so that neither waits for the other. A state or
+        // backend that changes here is looked at anew there: see unsettle(). What is added here
+        // would be missing: where flows are new, the next group waits, or is looked up again.
         const bool ahead = found.absent == 0;
         lanes::Settled next;
         if (ahead) [[likely]]
             next = settle_ahead(common, plain.within(following));
         following_ = next.known;
         serve_group(common, flows & group, found, packets, verdicts, run);
-        if (!ahead)
-            next = settle(common, plain.within(following));
-        else if (inserted_ != 0) [[unlikely]]
-            next.absent = 0;
+        if (!ahead || inserted_ != 0) next = settle(common, plain.within(following));
         found = next;
     }
     count_service(run);
@@ -216,7 +213,8 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
                                                          Run& run) noexcept {
     settled_ = found.known;
     inserted_ = 0;
-    // A few settled ones among new ones are served with them: where loops over a few end is chance.
+    // Where new flows prevail, settled ones are served with them: no CPU foresees where loops over
+    // a few end.
     if (std::popcount(settled_) > std::popcount(found.absent)) [[likely]] {
         flows &= ~lanes::send(common.tables, burst_, settled_, flows & ~settled_, packets, verdicts,
                               traffic_);
@@ -230,7 +228,7 @@ void Pipeline::process(const Tables& tables, std::span<Packet> packets, std::spa
         open |= place.is_open() ? bit(i) : 0;
         chosen_ |= place ? 0 : bit(i);
     }
-    if (found.absent != 0) chosen_ |= open;  // most of these will prove to be new, too
+    if (found.absent != 0) chosen_ |= open;  // most of these prove to be new, too
     if (chosen_ != 0) choose(common.tables, chosen_, packets);
     moved_ = false;
     if ((by_cid_ & flows) != 0) [[unlikely]]

@@ -278,8 +278,8 @@ private:
     // A member and not a local: it is read again by the next stage, and never cleared.
     FlowBurst burst_;
     // Of this group: flows whose entry need not be looked at; those that had none when they were
-    // looked up, and have their backend chosen; home lines of those that are new; and whether
-    // places that were looked up before may not hold any more.
+    // looked up, or may have none, and have their backend chosen; home lines of those that are new;
+    // and whether places that were looked up before may not hold any more.
     BurstMask settled_ = 0, chosen_ = 0, inserted_ = 0;
     bool moved_ = false;
     BurstMask following_ = 0;  // settled flows of the next group

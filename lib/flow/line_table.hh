@@ -78,7 +78,7 @@ public:
 
     [[nodiscard]] Name name(const Key& key) const noexcept;
     void prefetch(const Name& name) const noexcept { prefetch_line(name.home); }
-    // The other line in which it may lie, or get its place: where look() would ask for it.
+    // The other line, in which it may lie or get its place: for who will look() later.
     void prefetch_alternate(const Name& name) const noexcept {
         prefetch_line(alternate(name.home, name.wanted));
     }

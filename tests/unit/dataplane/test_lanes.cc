@@ -403,40 +403,78 @@ TEST_CASE("lanes: a client that looks like another one in the key line is not ta
     CHECK(settled == (lanes::available() ? 1u : 0u));
 }
 
-// The second group is looked up before the first is served: what that begins there was not seen.
-TEST_CASE("lanes: a flow that begins among established ones is known to the next group",
-          "[dataplane]") {
-    World1 world(4);
+// The second group is looked up before the first is served: what that changes was not seen.
+namespace {
+
+// With an option: not for lanes.
+Bytes odd_syn(std::uint16_t port) {
+    return Ethernet{.destination = port_address, .source = client} /
+           (Ip4{.destination = vip_of(Family::v4), .options = filled(4, 1)} /
+            (Tcp{.source = port, .flags = 0x02} / filled(10)));
+}
+
+// A worker with established flows, one fewer than a group.
+struct Established {
+    World1 world{4};
     Worker1 worker;
-    const Tick now{5000};
-    const auto begins = [](std::uint16_t port) {  // with an option: not for lanes
-        return Ethernet{.destination = port_address, .source = client} /
-               (Ip4{.destination = vip_of(Family::v4), .options = filled(4, 1)} /
-                (Tcp{.source = port, .flags = 0x02} / filled(10)));
-    };
-    const auto run = [&](const std::vector<Bytes>& frames) {
+    Tick now{5000};
+    std::vector<Bytes> frames;
+
+    Established() {
+        for (std::uint16_t port = 1001; port < 1000 + lanes::group_size; ++port)
+            frames.push_back(client_frame(port));
+        run(frames);
+        run(frames);
+    }
+    // How many were sent.
+    std::size_t run(const std::vector<Bytes>& some) {
         Burst burst;
-        for (const Bytes& frame : frames) {
+        for (const Bytes& frame : some) {
             const auto length = static_cast<std::uint32_t>(frame.size());
             std::vector<std::uint8_t> bytes(frame.begin(), frame.end());
             burst.add({.data = bytes.data(), .contiguous = length, .length = length});
         }
         burst.run(worker, world.tables, now);
-        return std::ranges::count(burst.verdicts, Action::send, &Verdict::action);
-    };
-    std::vector<Bytes> established;
-    for (std::uint16_t port = 1001; port < 1000 + lanes::group_size; ++port)
-        established.push_back(client_frame(port));
-    run(established);
-    run(established);
-    std::uint32_t flows = lanes::group_size - 1;
-    REQUIRE(worker.table.size() == flows);
-    for (std::uint16_t port = 2000; port < 2100; ++port) {
-        std::vector<Bytes> frames = established;
-        frames.push_back(begins(port));
-        frames.insert(frames.end(), established.begin(), established.end());
-        frames.push_back(client_frame(port));
-        REQUIRE(run(frames) == 2 * lanes::group_size);
-        REQUIRE(worker.table.size() == ++flows);
+        return static_cast<std::size_t>(
+            std::ranges::count(burst.verdicts, Action::send, &Verdict::action));
     }
+    // Two groups of them, each with one frame more.
+    std::size_t run_with(const Bytes& first, const Bytes& second) {
+        std::vector<Bytes> all = frames;
+        all.push_back(first);
+        all.insert(all.end(), frames.begin(), frames.end());
+        all.push_back(second);
+        return run(all);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("lanes: a flow that begins among established ones is known to the next group",
+          "[dataplane]") {
+    Established world;
+    std::uint32_t flows = lanes::group_size - 1;
+    REQUIRE(world.worker.table.size() == flows);
+    for (std::uint16_t port = 2000; port < 2100; ++port) {
+        REQUIRE(world.run_with(odd_syn(port), client_frame(port)) == 2 * lanes::group_size);
+        REQUIRE(world.worker.table.size() == ++flows);
+    }
+}
+
+TEST_CASE("lanes: a flow that begins anew is not taken for the old one by the next group",
+          "[dataplane]") {
+    Established world;
+    constexpr std::uint8_t fin = 0x11;
+    constexpr std::uint16_t port = 2000;
+    const auto states = [&](FlowState state) {
+        std::size_t count = 0;
+        for (const Entry& entry : entries(world.worker, world.now))
+            count += std::get<3>(entry) == static_cast<int>(state);
+        return count;
+    };
+    world.run({client_frame(port, 0x02), client_frame(port), client_frame(port, fin)});
+    REQUIRE(states(FlowState::fin) == 1);
+    REQUIRE(world.run_with(odd_syn(port), client_frame(port)) == 2 * lanes::group_size);
+    CHECK(states(FlowState::fin) == 0);
+    CHECK(states(FlowState::established) == lanes::group_size);
 }
