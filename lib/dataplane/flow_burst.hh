@@ -33,7 +33,7 @@ struct alignas(64) FlowBurst {
     std::uint32_t homes[max_burst];   // of FlowName
     std::uint32_t ports[max_burst];   // destination | source << 16, host byte order
     LinePlace places[max_burst];
-    std::uint32_t backends[max_burst];  // of settled flows: what the entry names
+    std::uint32_t backends[max_burst];  // of settled flows: the entry's, or invalid_backend
     // Of flows that have no entry, or may have none: by the service's table; of any: by a
     // connection ID.
     const BackendEntry* chosen[max_burst];

@@ -62,8 +62,9 @@ struct Settled {
 
 // Of `settled`, all of one group: sends those that forward() would send by itself, sets their
 // verdicts, and counts them by service and backend; the answer says which these are. The others,
-// and any whose flow is also one of `others` in the group, are left as they are. Precondition:
-// available(), `settled` is not empty and what settle() said.
+// any whose flow is also one of `others` in the group, and any whose backend was made invalid
+// since, are left as they are. Precondition: available(), `settled` is not empty and what settle()
+// said.
 [[nodiscard]] BurstMask send(const Tables& tables, const FlowBurst& burst, BurstMask settled,
                              BurstMask others, std::span<Packet> packets,
                              std::span<Verdict> verdicts, WorkerTraffic& traffic) noexcept;

@@ -284,11 +284,8 @@ TEST_CASE("lanes: a burst is decided as its packets one after the other", "[data
         Burst a, b;
         for (std::size_t i = 0; i < max_burst; ++i) {
             const Bytes frame = some_frame(random, frames(0), family);
-            std::vector<std::uint8_t> bytes(frame.begin(), frame.end());
-            const auto length = static_cast<std::uint32_t>(bytes.size());
-            const Packet packet{.data = bytes.data(), .contiguous = length, .length = length};
-            a.add(packet);
-            b.add(packet);
+            a.add(frame);
+            b.add(frame);
         }
         a.run(together, world.tables, now);
         for (std::size_t i = 0; i < max_burst; ++i) {
@@ -311,15 +308,12 @@ TEST_CASE("lanes: all plain packets are received by them, and established flows 
     World1 world(4, Forward::dsr_l2, vip_of(family));
     Worker1 worker;
     Burst syns, acks;
-    std::vector<Bytes> held;
     for (std::uint16_t i = 0; i < max_burst; ++i) {
         for (const std::uint8_t flags : {std::uint8_t{0x02}, std::uint8_t{0x10}}) {
             const auto port = static_cast<std::uint16_t>(2000 + i);
-            held.push_back(family == Family::v4 ? client_frame(port, flags)
-                                                : client6_frame(port, flags, "2001:db8:1::7"));
-            const auto length = static_cast<std::uint32_t>(held.back().size());
-            const Packet packet{.data = held.back().data(), .contiguous = length, .length = length};
-            (flags == 0x02 ? syns : acks).add(packet);
+            Burst& burst = flags == 0x02 ? syns : acks;
+            burst.add(family == Family::v4 ? client_frame(port, flags)
+                                           : client6_frame(port, flags, "2001:db8:1::7"));
         }
     }
     const Tick now{5000};
@@ -366,10 +360,6 @@ TEST_CASE("lanes: a client that looks like another one in the key line is not ta
     World1 world(4, Forward::dsr_l2, vip6);
     Worker1 worker;
     Bytes frame = client6_frame(2000, 0x10, "2001:db8:1::7");
-    const auto packet_of = [](Bytes& bytes) {
-        const auto length = static_cast<std::uint32_t>(bytes.size());
-        return Packet{.data = bytes.data(), .contiguous = length, .length = length};
-    };
     // Another first half of the address, and the second half that gives the same mixed key.
     Bytes twin = frame;
     std::uint64_t own[2], other[2];
@@ -384,7 +374,7 @@ TEST_CASE("lanes: a client that looks like another one in the key line is not ta
     const Tick now{5000};
     for (int i = 0; i < 2; ++i) {
         Burst burst;
-        burst.add(packet_of(frame));
+        burst.add(frame);
         burst.run(worker, world.tables, now);
     }
     const auto burst = std::make_unique<FlowBurst>();
@@ -429,11 +419,8 @@ struct Established {
     // How many were sent.
     std::size_t run(const std::vector<Bytes>& some) {
         Burst burst;
-        for (const Bytes& frame : some) {
-            const auto length = static_cast<std::uint32_t>(frame.size());
-            std::vector<std::uint8_t> bytes(frame.begin(), frame.end());
-            burst.add({.data = bytes.data(), .contiguous = length, .length = length});
-        }
+        for (const Bytes& frame : some)
+            burst.add(frame);
         burst.run(worker, world.tables, now);
         return static_cast<std::size_t>(
             std::ranges::count(burst.verdicts, Action::send, &Verdict::action));

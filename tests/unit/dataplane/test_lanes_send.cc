@@ -115,11 +115,6 @@ Bytes frame_of(std::size_t service, std::uint16_t port, std::uint8_t flags, std:
     return link / (Ip4{.destination = vips[service], .tos = tos} / (tcp / filled(payload)));
 }
 
-Packet packet_of(Bytes& bytes) {
-    const auto length = static_cast<std::uint32_t>(bytes.size());
-    return {.data = bytes.data(), .contiguous = length, .length = length};
-}
-
 // Mostly of established flows, of some the last one, and here and there a SYN of the same.
 void add_some(Burst& a, Burst& b, std::mt19937& random) {
     const auto random_byte = [&] { return static_cast<std::uint8_t>(random()); };
@@ -131,8 +126,8 @@ void add_some(Burst& a, Burst& b, std::mt19937& random) {
     Bytes bytes = frame_of(random() % vips.size(), static_cast<std::uint16_t>(1000 + random() % 40),
                            flags, random_byte(), random() % 60);
     if (random() % 8 == 0) bytes.resize(bytes.size() + random() % 60);  // padding
-    a.add(packet_of(bytes));
-    b.add(packet_of(bytes));
+    a.add(bytes);
+    b.add(bytes);
     const auto headroom = static_cast<std::uint16_t>(random() % 16 == 0 ? 16 + random() % 32 : 64);
     a.packets.back().headroom = b.packets.back().headroom = headroom;
 }
@@ -193,14 +188,10 @@ TEST_CASE("lanes: sends what is plain, and leaves flows that others of the group
     Worker1 worker;
     const Tick now{5000};
     const Deadlines deadlines(world.tables.timeouts, now);
-    std::vector<Bytes> held;
     const auto burst_of = [&](std::uint8_t flags) {
-        held.clear();
         Burst made;
-        for (std::uint16_t i = 0; i < lanes::group_size; ++i) {
-            held.push_back(frame_of(i % 3, static_cast<std::uint16_t>(1000 + i), flags, 0, 10));
-            made.add(packet_of(held.back()));
-        }
+        for (std::uint16_t i = 0; i < lanes::group_size; ++i)
+            made.add(frame_of(i % 3, static_cast<std::uint16_t>(1000 + i), flags, 0, 10));
         return made;
     };
     for (const std::uint8_t flags : {std::uint8_t{0x02}, std::uint8_t{0x10}, std::uint8_t{0x10}})

@@ -15,6 +15,12 @@
 
 namespace weir::test {
 
+// A whole frame, as a port without offloads gives it.
+inline Packet packet_of(Bytes& frame) {
+    const auto length = static_cast<std::uint32_t>(frame.size());
+    return {.data = frame.data(), .contiguous = length, .length = length};
+}
+
 // Frames in buffers of their exact size, behind some headroom.
 struct Burst {
     static constexpr std::uint16_t headroom = 64;
@@ -30,6 +36,7 @@ struct Burst {
         packets.back().headroom = headroom;
         verdicts.emplace_back();
     }
+    void add(Bytes frame) { add(packet_of(frame)); }
     void run(Worker1& worker, const Tables& tables, Tick now) {
         worker.pipeline.process(tables, packets, verdicts, now);
     }
