@@ -10,6 +10,7 @@ from lib.system import BUILD, cpu_model, die, prefer
 
 KEPT = BUILD / "line.json"  # {CPU: the best that was measured on it}
 FAR = 2.0                   # times the best
+QUICK_PATIENCE = 3          # seconds
 
 
 def known():
@@ -20,9 +21,10 @@ def known():
 
 
 class Distance:
-    def __init__(self, cpus, patience):
-        """`patience`: seconds to wait in all for the CPUs to come near."""
-        self.cpus, self.patience = cpus, patience
+    def __init__(self, context, patience):
+        """`patience`: seconds to wait in all for the CPUs to come near; fewer with --quick."""
+        self.cpus = context.cpus
+        self.patience = min(patience, QUICK_PATIENCE) if context.options.quick else patience
         self.best = known().get(cpu_model(), float("inf"))
 
     def measure(self):

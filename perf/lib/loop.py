@@ -7,6 +7,8 @@ import subprocess
 from lib.system import BUILD, die, prefer
 
 
+QUICK_SECONDS = {"flips": 0.5}  # of a window, by mode
+SHORT = 0.15                    # in the other modes
 TRIES = 4  # so many times as many windows at most, until enough are good
 
 
@@ -17,6 +19,8 @@ def windows_of(options):
 def run_loop(context, mode, flows, *extra):
     command = [BUILD / "perf/loop", "--json", "--mode", mode, "--forward", "ipip", "--flows", flows,
                "--windows", windows_of(context.options), "--cpus", f"{context.cpus[1]},{context.cpus[0]}", *extra]
+    if context.options.quick:
+        command += ["--seconds", QUICK_SECONDS.get(mode, SHORT)]
     done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           preexec_fn=prefer)
     if done.returncode != 0:

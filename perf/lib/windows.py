@@ -81,7 +81,7 @@ class Effort:
 
 def effort(options):
     """Of one row, from now on."""
-    return Effort(2, 20) if options.quick else Effort(6, 150)
+    return Effort(2, 10) if options.quick else Effort(6, 150)
 
 
 def take_pairs(reference, measured, wanted, distance, row):

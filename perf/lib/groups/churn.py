@@ -104,7 +104,7 @@ class Churn(Group):
         try:
             growing = new.right(seconds=0.3, window=0.1)
             new.right(seconds=2)
-            distance, pairs, calm = Distance(context.cpus, 5 if context.options.quick else 30), [], []
+            distance, pairs, calm = Distance(context, 30), [], []
             row = effort(context.options)
             while len(calm) < wanted and row.left(pairs, wanted):
                 pairs.append(near_pair(lambda: slices_of(known, new), distance))
@@ -128,7 +128,7 @@ class Churn(Group):
         seconds = 9 if context.options.quick else 60
         weir = Balancer(context, "flood", ["--flows", FLOWS, *MAY_MOVE])
         try:
-            watch = Watch(Distance(context.cpus, 45))
+            watch = Watch(Distance(context, 45))
             watch.distance.settle()
             before = weir.load(seconds=3, warmup=0.3)
             weir.server.go_on()

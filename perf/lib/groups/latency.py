@@ -24,23 +24,23 @@ LEAST_SHARE = 0.995  # of the poller's CPU: what waits for longer than that is t
 NAMES = ("p50", "p90", "p99", "max")
 
 
-def timed(link, rate, burst):
-    window = link.right(seconds=1, warmup=0.05, rate=rate, burst=burst)["windows"][-1]
+def timed(link, rate, burst, seconds):
+    window = link.right(seconds=seconds, window=seconds, warmup=0.05, rate=rate, burst=burst)["windows"][-1]
     return {**{name: window["latency"][f"{name}_ns"] for name in NAMES},
             "mpps": window["right_mpps"], "shares": window["cpu_shares"]}
 
 
-def in_turn(links, rate, burst, number):
+def in_turn(links, number, *how):
     """A window of each, the second one first when `number` is odd."""
     order = ((0, 1), (1, 0))[number % 2]
-    windows = {which: timed(links[which], rate, burst) for which in order}
+    windows = {which: timed(links[which], *how) for which in order}
     return windows[0], windows[1]
 
 
-def compare(pair, rate, burst, wanted, row, distance):
+def compare(pair, rate, burst, seconds, wanted, row, distance):
     links, pairs, calm = (pair.macfwd, pair.weir), [], []
     while len(calm) < wanted and row.left(pairs, wanted):
-        pairs.append(near_pair(lambda: in_turn(links, rate, burst, len(pairs)), distance))
+        pairs.append(near_pair(lambda: in_turn(links, len(pairs), rate, burst, seconds), distance))
         calm = calm_pairs(pairs, distance, LEAST_SHARE)
     used = calm or pairs
     reached = min(one["mpps"] for pair in used for one in pair) * 1e6 / rate
@@ -62,7 +62,7 @@ class Latency(Group):
 
     def run(self, context):
         wanted = context.options.windows or (3 if context.options.quick else 10)
-        distance = Distance(context.cpus, 5 if context.options.quick else 60)
+        distance = Distance(context, 60)
         cells = {}
         for (flows, about), bursts in ((FEW, BURSTS[:1]), (MANY, BURSTS)):
             pair = Pair(context, flows, options=["--latency"])
@@ -74,8 +74,8 @@ class Latency(Group):
                          *((f"half load, bursts of {burst}, {about} flows", int(greatest * 0.5e6), burst)
                            for burst in bursts)]
                 for name, rate, burst in cases:
-                    row = Effort(1, 0) if context.options.quick else effort(context.options)
-                    cells[name] = compare(pair, rate, burst, wanted, row, distance)
+                    row, seconds = (Effort(1, 0), 0.4) if context.options.quick else (effort(context.options), 1)
+                    cells[name] = compare(pair, rate, burst, seconds, wanted, row, distance)
             finally:
                 pair.end()
         figures = []

@@ -97,7 +97,7 @@ class OnLink(Group):
         cells = []
         print(HEADING, flush=True)
         for forward, flows in cases(options):
-            distance = Distance(context.cpus, 10 if options.quick else 45)
+            distance = Distance(context, 45)
             pair = Pair(context, flows, forward, entries_for(flows))
             try:
                 pairs = take_pairs(pair.macfwd, pair.weir, wanted, distance, effort(options))
