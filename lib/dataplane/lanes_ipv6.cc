@@ -11,28 +11,52 @@ namespace {
 // Up to a TCP header, which plain.hh wants whole.
 constexpr std::uint32_t needed = ip_at + sizeof(Ipv6Header) + sizeof(TcpHeader);
 
-// Bytes 0..15, 16..31, 32..47 and 48..63 of the frame, and those from 58 on, where UDP's length is.
+// Eight addresses: their first and their second eight bytes, as the machine reads them.
+struct Halves {
+    __m512i low, high;
+};
+
+// Of the frame: bytes 0..15 and 16..31, both addresses of packets 0..7 and 8..15, and the 16 bytes
+// from the ports on.
 struct Rows {
-    __m512i start[4], ip[4], middle[4], end[4], transport[4];
+    __m512i start[4], ip[4], transport[4];
+    Halves source[2], destination[2];
 };
-constexpr std::size_t transport_at = 58;
-static_assert(transport_at + 16 == needed);
+constexpr std::size_t source_at = ip_at + offsetof(Ipv6Header, source);
+constexpr std::size_t destination_at = ip_at + offsetof(Ipv6Header, destination);
+constexpr std::size_t transport_at = ip_at + sizeof(Ipv6Header);
 
-// As the machine reads their bytes, four words each.
-struct Addresses {
-    __m512i source[4], destination[4];
-};
-
-WEIR_AVX512_INLINE __mmask16 read_ip(const Rows& rows, const Outside& outside, Fields& fields,
-                                     Addresses& addresses) noexcept {
-    const __m512i words[] = {rows.ip[1],     rows.ip[2],     rows.ip[3],
-                             rows.middle[0], rows.middle[1], rows.middle[2],
-                             rows.middle[3], rows.end[0],    rows.end[1]};
-#pragma GCC unroll 4
-    for (std::size_t i = 0; i < 4; ++i) {
-        addresses.source[i] = joined(words[i], words[i + 1]);
-        addresses.destination[i] = joined(words[i + 4], words[i + 5]);
+WEIR_AVX512_INLINE void load_addresses(const Packet* packets, std::size_t at,
+                                       Halves (&address)[2]) noexcept {
+#pragma GCC unroll 2
+    for (std::size_t half = 0; half < 2; ++half) {
+        __m512i part[2];  // packets of even number, of odd number
+#pragma GCC unroll 2
+        for (std::size_t odd = 0; odd < 2; ++odd) {
+            const Packet* const from = packets + 8 * half + odd;
+            const auto row = [&](std::size_t i) { return row_at(from[i].data + at); };
+            part[odd] = _mm512_castsi128_si512(_mm_loadu_si128(row(0)));
+            part[odd] = _mm512_inserti32x4(part[odd], _mm_loadu_si128(row(2)), 1);
+            part[odd] = _mm512_inserti32x4(part[odd], _mm_loadu_si128(row(4)), 2);
+            part[odd] = _mm512_inserti32x4(part[odd], _mm_loadu_si128(row(6)), 3);
+        }
+        address[half] = {_mm512_unpacklo_epi64(part[0], part[1]),
+                         _mm512_unpackhi_epi64(part[0], part[1])};
     }
+}
+
+// Eight sources that are neither the destination nor multicast, which begin with ff. Of those that
+// begin with 0 some are martian.
+WEIR_AVX512_INLINE unsigned are_clients(const Halves& source, const Halves& destination) noexcept {
+    const __m512i differ = either(_mm512_xor_si512(source.low, destination.low),
+                                  _mm512_xor_si512(source.high, destination.high));
+    const __m512i first = _mm512_sub_epi64(both(source.low, all64(0xff)), all64(1));
+    const __mmask8 good = _mm512_test_epi64_mask(differ, differ);
+    return _mm512_mask_cmplt_epu64_mask(good, first, all64(0xfe));
+}
+
+WEIR_AVX512_INLINE __mmask16 read_ip(const Rows& rows, const Outside& outside,
+                                     Fields& fields) noexcept {
     fields.ip_length =
         _mm512_add_epi32(_mm512_srli_epi32(swap16(rows.ip[0]), 16), all<sizeof(Ipv6Header)>());
     // Half of it in each of the header's first two bytes.
@@ -40,32 +64,14 @@ WEIR_AVX512_INLINE __mmask16 read_ip(const Rows& rows, const Outside& outside, F
                                   _mm512_srli_epi32(rows.start[3], 28));
     fields.protocol = both(rows.ip[1], all<0xff>());
 
-    __m512i differ = _mm512_xor_si512(addresses.source[0], addresses.destination[0]);
-#pragma GCC unroll 3
-    for (std::size_t i = 1; i < 4; ++i)
-        differ = either(differ, _mm512_xor_si512(addresses.source[i], addresses.destination[i]));
-    // Sources that begin with ff are multicast; of those that begin with 0 some are martian.
-    const __m512i first = both(addresses.source[0], all<0xff>());
-    __mmask16 good = _mm512_test_epi32_mask(differ, differ);
-    good = _mm512_mask_cmplt_epu32_mask(good, _mm512_sub_epi32(first, all<1>()), all<0xfe>());
+    const unsigned low = are_clients(rows.source[0], rows.destination[0]);
+    const unsigned high = are_clients(rows.source[1], rows.destination[1]);
+    auto good = static_cast<__mmask16>(low | high << 8);
     good =
         _mm512_mask_cmpgt_epu32_mask(good, both(rows.ip[1], all<0xff00>()), all<0x1ff>());  // hops
     good = _mm512_mask_cmple_epu32_mask(good, fields.ip_length,
                                         _mm512_sub_epi32(outside.length, all<ip_at>()));
     return _mm512_mask_cmple_epu32_mask(good, fields.ip_length, all<0xffff>());
-}
-
-// Eight 64-bit words, of two words of 32 bits in each of eight lanes.
-struct Halves {
-    __m512i low, high;  // the first and the second eight bytes of an address
-};
-WEIR_AVX512_INLINE Halves low_lanes(const __m512i (&address)[4]) noexcept {
-    return {either(low_half(address[0]), _mm512_slli_epi64(low_half(address[1]), 32)),
-            either(low_half(address[2]), _mm512_slli_epi64(low_half(address[3]), 32))};
-}
-WEIR_AVX512_INLINE Halves high_lanes(const __m512i (&address)[4]) noexcept {
-    return {either(high_half(address[0]), _mm512_slli_epi64(high_half(address[1]), 32)),
-            either(high_half(address[2]), _mm512_slli_epi64(high_half(address[3]), 32))};
 }
 
 // Two slots of the index, each four words of 8 bytes: low, high, rest, hit.
@@ -129,15 +135,13 @@ WEIR_AVX512_INLINE void put_clients(const WideTable::Lines& table, const Halves&
 }
 
 template <bool mixed>
-WEIR_AVX512_INLINE void put(const Fields& fields, const Addresses& addresses,
+WEIR_AVX512_INLINE void put(const Fields& fields, const Halves (&source)[2],
                             const __m512i (&hits)[2], const Group& group, __mmask16 mine) noexcept {
     put_fields<mixed>(fields, hits, Family::v6, FlowName::Kind::wide, group, mine);
     const WideTable::Lines table = group.flows.wide_lines();
     const __m512i ports = client_ports(hits, fields.ports);
-    put_clients<mixed>(table, low_lanes(addresses.source), low_half(ports), group.burst,
-                       group.first, mine);
-    put_clients<mixed>(table, high_lanes(addresses.source), high_half(ports), group.burst,
-                       group.first + 8, mine >> 8);
+    put_clients<mixed>(table, source[0], low_half(ports), group.burst, group.first, mine);
+    put_clients<mixed>(table, source[1], high_half(ports), group.burst, group.first + 8, mine >> 8);
 }
 
 }  // namespace
@@ -146,37 +150,35 @@ WEIR_AVX512 __mmask16 receive_ipv6(const Group& group, const Outside& outside) n
     const Packet* const packets = with_headers(group, outside, needed);
     Rows rows;
     turn([packets](std::size_t i) { return row_at(packets[i].data); }, rows.start, rows.ip);
-    turn([packets](std::size_t i) { return row_at(packets[i].data + 32); }, rows.middle, rows.end);
+    load_addresses(packets, source_at, rows.source);
+    load_addresses(packets, destination_at, rows.destination);
     turn([packets](std::size_t i) { return row_at(packets[i].data + transport_at); },
          rows.transport);
 
     Fields fields;
-    Addresses addresses;
     // EtherType 0x86dd, then version 6, as the machine reads them.
     __mmask16 good =
         outside.usable & ~group.done &
         is_link(rows.start, group.tables.ports[index(group.port)], 0x60'dd86, 0xf0'ffff);
-    good &= read_ip(rows, outside, fields, addresses);
-    fields.ports = swap32(joined(rows.end[1], rows.end[2]));
+    good &= read_ip(rows, outside, fields);
+    fields.ports = swap32(rows.transport[0]);
     const __m512i payload = _mm512_sub_epi32(fields.ip_length, all<sizeof(Ipv6Header)>());
-    // TCP's header length and flags are bytes 66 and 67: the low half of the third word from 58 on.
-    good &= read_transport<Family::v6>(rows.transport[0], _mm512_slli_epi32(rows.transport[2], 16),
+    // TCP's header length and flags are the low half of the fourth word.
+    good &= read_transport<Family::v6>(rows.transport[1], _mm512_slli_epi32(rows.transport[3], 16),
                                        payload, fields);
 
     const ServiceIndex::SinglesV6 services = group.tables.index.singles_v6();
     const __m512i rest = either(low16(fields.ports), _mm512_slli_epi32(fields.protocol, 16));
     __m512i hits[2];
-    const unsigned low =
-        find_services(services, low_lanes(addresses.destination), low_half(rest), hits[0]);
-    const unsigned high =
-        find_services(services, high_lanes(addresses.destination), high_half(rest), hits[1]);
+    const unsigned low = find_services(services, rows.destination[0], low_half(rest), hits[0]);
+    const unsigned high = find_services(services, rows.destination[1], high_half(rest), hits[1]);
     good &= static_cast<__mmask16>(low | high << 8);
     if (good == 0) return 0;
 
     if (group.done == 0) [[likely]]
-        put<false>(fields, addresses, hits, group, good);
+        put<false>(fields, rows.source, hits, group, good);
     else
-        put<true>(fields, addresses, hits, group, good);
+        put<true>(fields, rows.source, hits, group, good);
     return good;
 }
 
