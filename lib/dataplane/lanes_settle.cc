@@ -64,6 +64,32 @@ WEIR_AVX512_INLINE void look_wide(const WideTable::Lines& table, const FlowBurst
     found.headers[lane] = ~0u;  // tells nothing
 }
 
+// The group's entries. Nearly all groups are of one family, and nothing else is in them.
+WEIR_AVX512_INLINE void look_up(const FlowTable& flows, const FlowBurst& burst, std::size_t first,
+                                __mmask16 narrow, __mmask16 wide, Found& found) noexcept {
+    const NarrowTable::Lines narrow_table = flows.narrow_lines();
+    if (narrow == all_lanes) [[likely]] {
+        for (std::size_t lane = 0; lane < group_size; ++lane)
+            look(narrow_table.line(burst.homes[first + lane]), burst.wanted[first + lane], found,
+                 lane);
+        return;
+    }
+    const WideTable::Lines wide_table = flows.wide_lines();
+    if (wide == all_lanes) {
+        for (std::size_t lane = 0; lane < group_size; ++lane)
+            look_wide(wide_table, burst, first + lane, found, lane);
+        return;
+    }
+    for (std::size_t lane = 0; lane < group_size; ++lane) {
+        const std::size_t i = first + lane;
+        if ((wide >> lane & 1) != 0)
+            look_wide(wide_table, burst, i, found, lane);
+        else
+            look(narrow_table.line((narrow >> lane & 1) != 0 ? burst.homes[i] : 0), burst.wanted[i],
+                 found, lane);
+    }
+}
+
 WEIR_AVX512_INLINE __m512i by_state(const std::array<std::uint32_t, 4>& words,
                                     __m512i states) noexcept {
     const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(words.data()));
@@ -112,24 +138,8 @@ WEIR_AVX512 Settled settle(const FlowTable& flows, FlowBurst& burst, const Recei
     const auto first = static_cast<std::size_t>(std::countr_zero(mine)) / group_size * group_size;
     const auto narrow = static_cast<__mmask16>(received.narrow >> first);
     const auto wide = static_cast<__mmask16>(received.wide >> first);
-    const NarrowTable::Lines narrow_table = flows.narrow_lines();
     Found found;
-    if (wide == 0) [[likely]] {
-        for (std::size_t lane = 0; lane < group_size; ++lane) {
-            const std::uint32_t home = (narrow >> lane & 1) != 0 ? burst.homes[first + lane] : 0;
-            look(narrow_table.line(home), burst.wanted[first + lane], found, lane);
-        }
-    } else {
-        const WideTable::Lines wide_table = flows.wide_lines();
-        for (std::size_t lane = 0; lane < group_size; ++lane) {
-            const std::size_t i = first + lane;
-            if ((wide >> lane & 1) != 0)
-                look_wide(wide_table, burst, i, found, lane);
-            else
-                look(narrow_table.line((narrow >> lane & 1) != 0 ? burst.homes[i] : 0),
-                     burst.wanted[i], found, lane);
-        }
-    }
+    look_up(flows, burst, first, narrow, wide, found);
     _mm512_store_si512(burst.backends + first, _mm512_srli_epi32(_mm512_load_si512(found.values),
                                                                  FlowLine::expiry_high_bits));
     const __mmask16 known = untouched(found, burst.tcp_flags + first, deadlines) & (narrow | wide);
