@@ -17,6 +17,7 @@ RxStep::RxStep(Setup setup, LcoreCounters& counters)
       counters_(counters),
       steering_(static_cast<std::uint32_t>(setup_.owners.size()), setup_.secret),
       bursts_per_turn_(setup_.self < 0 ? setup_.queues.size() : 1),
+      home_(setup_.self < 0 ? 0 : static_cast<std::uint32_t>(setup_.self)),
       to_(setup_.owners.size()) {}
 
 RxStep::~RxStep() {
@@ -39,8 +40,8 @@ unsigned RxStep::poll(const Tables& tables, std::uint32_t wanted) noexcept {
 
 unsigned RxStep::poll_queue(const Tables& tables, const RxQueue& queue,
                             std::uint32_t wanted) noexcept {
-    std::array<rte_mbuf*, rx_burst> mbufs;
-    const unsigned received = rte_eth_rx_burst(queue.device, queue.queue, mbufs.data(),
+    Heap& home = to_[home_];
+    const unsigned received = rte_eth_rx_burst(queue.device, queue.queue, home.mbufs.data(),
                                                static_cast<std::uint16_t>(wanted));
     if (received == 0) return 0;
     counters_.received.add(received);
@@ -48,11 +49,12 @@ unsigned RxStep::poll_queue(const Tables& tables, const RxQueue& queue,
     const auto port = static_cast<std::uint16_t>(index(queue.port));
     std::uint64_t odd = 0;
     for (unsigned i = 0; i < received; ++i) {
-        mbufs[i]->port = port;
-        odd |= oddities(*mbufs[i]);
+        home.mbufs[i]->port = port;
+        odd |= oddities(*home.mbufs[i]);
     }
-    const unsigned good = odd == 0 ? received : prepare_all(std::span(mbufs).first(received));
-    distribute(tables, {mbufs.data(), good}, queue.port);
+    home.count = received;
+    if (odd != 0) home.count = prepare_all(home.all());
+    if (home.count != 0) distribute(tables, queue.port);
     return received;
 }
 
@@ -71,24 +73,20 @@ unsigned RxStep::poll_queue(const Tables& tables, const RxQueue& queue,
 }
 
 // Who only passes packets on to a single worker does not look at them.
-void RxStep::distribute(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept {
-    if (mbufs.empty()) return;
-    const std::size_t workers = setup_.owners.size();
-    if (workers > 1)
-        steer_burst(tables, mbufs, port);
-    else
-        to_[0].put_all(mbufs);
-    for (std::size_t worker = 0; worker < workers; ++worker) {
-        Heap& heap = to_[worker];
-        if (static_cast<int>(worker) == setup_.self) {
-            ask_for_first({heap.mbufs.data(), heap.count});
-        } else if (heap.count != 0) {
-            hand_over(worker, heap.take());
-        }
+void RxStep::distribute(const Tables& tables, PortId port) noexcept {
+    const std::span<rte_mbuf*> received = to_[home_].all();
+    if (to_.size() > 1)
+        steer_burst(tables, received, port);
+    else if (setup_.self >= 0)
+        ask_for_first(received);
+    for (std::size_t worker = 0; worker < to_.size(); ++worker) {
+        const bool is_own = static_cast<int>(worker) == setup_.self;
+        if (!is_own && to_[worker].count != 0) hand_over(worker, to_[worker].take());
     }
 }
 
-void RxStep::steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept {
+void RxStep::steer_burst(const Tables& tables, std::span<rte_mbuf* const> mbufs,
+                         PortId port) noexcept {
     std::array<const std::uint8_t*, rx_burst> frames;
     std::array<std::uint32_t, rx_burst> owners;
     std::uint32_t shortest = std::numeric_limits<std::uint32_t>::max();
@@ -104,31 +102,33 @@ void RxStep::steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortI
         if (i + asked_ahead < mbufs.size()) ask_to_write(frames[i + asked_ahead]);
         owners[i] = steering_.one(tables, to_packet(*mbufs[i]));
     }
-    deal(mbufs, owners);
+    deal(owners);
 }
 
-// Where the NIC's queues agree with the owners, a whole burst is our own. Else nobody can foresee
-// whose a packet is, so there is no branch for it.
-void RxStep::deal(std::span<rte_mbuf*> mbufs,
-                  std::span<const std::uint32_t, rx_burst> owners) noexcept {
-    const auto self = static_cast<std::uint32_t>(setup_.self);
+// Where the NIC's queues agree with the owners, a whole burst is where it belongs. Else nobody can
+// foresee whose a packet is, so there is no branch for it.
+void RxStep::deal(std::span<const std::uint32_t, rx_burst> owners) noexcept {
+    Heap& home = to_[home_];
     std::uint32_t differ = 0;
-    for (std::size_t i = 0; i < mbufs.size(); ++i)
-        differ |= owners[i] ^ self;
-    if (differ == 0) return to_[self].put_all(mbufs);
-    std::array<rte_mbuf*, rx_burst> own;
-    std::array<std::uint8_t, rx_burst> others;
-    std::size_t own_count = 0, other_count = 0;
-    for (std::size_t i = 0; i < mbufs.size(); ++i) {
-        const bool is_own = owners[i] == self;
-        own[own_count] = mbufs[i];
-        others[other_count] = static_cast<std::uint8_t>(i);
-        own_count += is_own ? 1 : 0;
-        other_count += is_own ? 0 : 1;
+    for (std::size_t i = 0; i < home.count; ++i)
+        differ |= owners[i] ^ home_;
+    if (differ == 0) return;
+    std::array<rte_mbuf*, rx_burst> others;
+    std::array<std::uint32_t, rx_burst> their_owners;
+    unsigned stay = 0;
+    std::size_t leave = 0;
+    for (std::size_t i = 0; i < home.count; ++i) {
+        rte_mbuf* const mbuf = home.mbufs[i];
+        const bool stays = owners[i] == home_;
+        home.mbufs[stay] = mbuf;
+        others[leave] = mbuf;
+        their_owners[leave] = owners[i];
+        stay += stays ? 1 : 0;
+        leave += stays ? 0 : 1;
     }
-    if (own_count != 0) to_[self].put_all({own.data(), own_count});
-    for (std::size_t i = 0; i < other_count; ++i)
-        to_[owners[others[i]]].put(mbufs[others[i]]);
+    home.count = stay;
+    for (std::size_t i = 0; i < leave; ++i)
+        to_[their_owners[i]].put(others[i]);
 }
 
 void RxStep::hand_over(std::size_t owner, std::span<rte_mbuf*> mbufs) noexcept {

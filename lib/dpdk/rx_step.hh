@@ -7,7 +7,6 @@
 // poller that keeps its own. A single worker that polls for itself steers nothing.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -54,7 +53,7 @@ public:
 
     // Packets of this lcore's own worker, prepared; the worker takes them over.
     [[nodiscard]] std::span<rte_mbuf*> take_kept() noexcept {
-        return setup_.self < 0 ? std::span<rte_mbuf*>{} : to_[own()].take();
+        return setup_.self < 0 ? std::span<rte_mbuf*>{} : to_[home_].take();
     }
 
 private:
@@ -63,26 +62,24 @@ private:
         unsigned count = 0;
         std::array<rte_mbuf*, rx_burst> mbufs;
         void put(rte_mbuf* mbuf) noexcept { mbufs[count++] = mbuf; }
-        void put_all(std::span<rte_mbuf* const> more) noexcept {
-            std::copy(more.begin(), more.end(), mbufs.begin() + count);
-            count += static_cast<unsigned>(more.size());
-        }
+        std::span<rte_mbuf*> all() noexcept { return {mbufs.data(), count}; }
         std::span<rte_mbuf*> take() noexcept { return {mbufs.data(), std::exchange(count, 0u)}; }
     };
 
     unsigned poll_queue(const Tables& tables, const RxQueue& queue, std::uint32_t wanted) noexcept;
     // What is left of them, in front, and how many these are.
     unsigned prepare_all(std::span<rte_mbuf*> mbufs) noexcept;
-    void distribute(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept;
-    void steer_burst(const Tables& tables, std::span<rte_mbuf*> mbufs, PortId port) noexcept;
-    void deal(std::span<rte_mbuf*> mbufs, std::span<const std::uint32_t, rx_burst> owners) noexcept;
+    // What was received lies in the heap at home_, and stays there if it is for that worker.
+    void distribute(const Tables& tables, PortId port) noexcept;
+    void steer_burst(const Tables& tables, std::span<rte_mbuf* const> mbufs, PortId port) noexcept;
+    void deal(std::span<const std::uint32_t, rx_burst> owners) noexcept;
     void hand_over(std::size_t owner, std::span<rte_mbuf*> mbufs) noexcept;
-    [[nodiscard]] std::size_t own() const noexcept { return static_cast<std::size_t>(setup_.self); }
 
     Setup setup_;
     LcoreCounters& counters_;
     BurstSteering steering_;
     std::size_t bursts_per_turn_;  // polls that found something
+    std::uint32_t home_;           // the worker on this lcore, or else the first
     std::size_t next_queue_ = 0;
     std::vector<Heap> to_;  // by worker; empty between polls, but for what is kept
 };
