@@ -18,8 +18,9 @@ def fallen_back(network):
 
 
 def test_the_fallback_is_said_with_its_reason(fallen_back):
-    _, said = fallen_back
-    assert "AF_XDP did not come up here" in said and "XDP program" in said, said
+    network, said = fallen_back
+    programs = network.inside("lb", "bpftool", "net")
+    assert "AF_XDP did not come up here" in said and "XDP program" in said, said + programs
     assert "af_packet on veth" in said, said
 
 
