@@ -12,13 +12,15 @@ spawn() {
     printf '%s %s\n' $! "$(started_at $!)" >"$STATE/$1.pid"
 }
 
-# Prints the pid when the remembered process still lives.
+# Prints the pid when the remembered process still lives. One that ends while it is looked at has no
+# state.
 pid_of() {  # NAME
-    local pid start
+    local pid start state
     [ -f "$STATE/$1.pid" ] || return 1
     read -r pid start <"$STATE/$1.pid" || return 1
     [ -n "$start" ] && [ "$(started_at "$pid")" = "$start" ] || return 1
-    [ "$(process_state "$pid")" != Z ] || return 1
+    state=$(process_state "$pid")
+    [ -n "$state" ] && [ "$state" != Z ] || return 1
     echo "$pid"
 }
 
