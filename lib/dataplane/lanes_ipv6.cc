@@ -26,6 +26,8 @@ constexpr std::size_t source_at = ip_at + offsetof(Ipv6Header, source);
 constexpr std::size_t destination_at = ip_at + offsetof(Ipv6Header, destination);
 constexpr std::size_t transport_at = ip_at + sizeof(Ipv6Header);
 
+// Those `at` this place of sixteen frames. Rows of 16 bytes are turned by pairs of words here, and
+// lie so that the lanes come out in order.
 WEIR_AVX512_INLINE void load_addresses(const Packet* packets, std::size_t at,
                                        Halves (&address)[2]) noexcept {
 #pragma GCC unroll 2

@@ -3,7 +3,8 @@
 # $STATE/NAME.pid (a process id alone may belong to somebody else by now), ended by name. Sourced.
 # shellcheck shell=bash
 
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+process_fields() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f"$2"; }  # PID FIELDS
+started_at() { process_fields "$1" 20; }
 
 # spawn NAME HOST LOG COMMAND...: starts it on a host, in a session of its own, so that a Ctrl-C or a
 # closed terminal does not reach it.
@@ -12,19 +13,16 @@ spawn() {
     printf '%s %s\n' $! "$(started_at $!)" >"$STATE/$1.pid"
 }
 
-# Prints the pid when the remembered process still lives. One that ends while it is looked at has no
-# state.
+# Prints the pid when the remembered process still lives. Its state, a letter, and its start are read
+# at once: it may end between two looks at it.
 pid_of() {  # NAME
-    local pid start state
+    local pid start letter now
     [ -f "$STATE/$1.pid" ] || return 1
     read -r pid start <"$STATE/$1.pid" || return 1
-    [ -n "$start" ] && [ "$(started_at "$pid")" = "$start" ] || return 1
-    state=$(process_state "$pid")
-    [ -n "$state" ] && [ "$state" != Z ] || return 1
+    read -r letter now < <(process_fields "$pid" 1,20) || return 1
+    [ -n "$start" ] && [ "$now" = "$start" ] && [ "$letter" != Z ] || return 1
     echo "$pid"
 }
-
-process_state() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f1; }
 
 # until_true SECONDS COMMAND...: repeats a command every 20 ms until it succeeds or time is up.
 until_true() {
